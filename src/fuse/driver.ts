@@ -1,0 +1,39 @@
+import type { Ino } from '../posix/ino.ts';
+import type { LeaseRef } from '../runtime/lease-table.ts';
+import type { Startable } from '../runtime/startable.ts';
+
+/** Where worker threads find a part of a file by themselves. */
+export interface Extent {
+  /** Content version: the upper half of the file handle. */
+  readonly fileId: number;
+  /** First byte of the extent in the file; the extent lies in one unit (block-sized, aligned part) of the file. */
+  readonly fileOffset: number;
+  readonly lengthBytes: number;
+  readonly lease: LeaseRef;
+  /** Where the extent begins in the leased bytes. */
+  readonly leaseOffset: number;
+  /** The file ends where the extent ends. */
+  readonly endsFile: boolean;
+  /** Tell `FuseOperations.touched` when a worker first reads from it. */
+  readonly notify: boolean;
+}
+
+/** Takes extents that worker threads may serve. A later extent of the same unit replaces an earlier one. */
+export interface ExtentSink {
+  publish(extent: Extent): void;
+  /** Forgets the unit of the file that `fileOffset` lies in. */
+  retract(fileId: number, fileOffset: number): void;
+}
+
+/** Connects {@link FuseOperations} to the kernel. `start` mounts, `stop` unmounts. */
+export interface FuseDriver extends Startable {
+  readonly name: 'kernel' | 'fuse-native';
+  /** Resolves when the mount is gone, whoever unmounted it. */
+  readonly closed: Promise<void>;
+  /** Undefined when the driver has no worker threads that serve data. */
+  readonly extents: ExtentSink | undefined;
+  /** The kernel drops its attribute and, from `offset` on (negative: none), its pages. */
+  invalidateInode(ino: Ino, offset: number, lengthBytes: number): void;
+  /** The kernel drops a name. */
+  invalidateEntry(parent: Ino, name: Uint8Array): void;
+}

@@ -1,0 +1,28 @@
+/** A timer that was started by {@link Clock.setTimer}. */
+export interface Timer {
+  /** Stops the timer; harmless when it has fired. */
+  cancel(): void;
+}
+
+/**
+ * The only door to time. The daemon hands in {@link systemClock}, the simulator a virtual one.
+ */
+export interface Clock {
+  /** Milliseconds that never go back; the origin is arbitrary. */
+  nowMs(): number;
+  /** Wall-clock milliseconds since 1970, for what people or other clients read. */
+  wallMs(): number;
+  /** Calls `run` once after `delayMs`; does not keep the process alive. */
+  setTimer(delayMs: number, run: () => void): Timer;
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  nowMs: () => performance.now(),
+  wallMs: () => Date.now(),
+  setTimer(delayMs, run) {
+    const handle = setTimeout(run, delayMs);
+    handle.unref();
+    return { cancel: () => clearTimeout(handle) };
+  },
+};

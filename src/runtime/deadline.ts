@@ -1,0 +1,69 @@
+import type { Clock } from './clock.ts';
+import { CodedError } from './coded-error.ts';
+
+/** A wait took longer than it was allowed to. */
+export class DeadlineError extends CodedError<'deadline'> {}
+
+/** Resolves after `delayMs`, or rejects with the signal's reason as soon as it is aborted. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(abortReason(signal));
+      return;
+    }
+    const onAbort = () => {
+      timer.cancel();
+      reject(abortReason(signal as AbortSignal));
+    };
+    const timer = clock.setTimer(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/**
+ * Runs `work` with a signal that is aborted after `timeoutMs` or together with `signal`.
+ *
+ * The promise settles at the deadline even when `work` ignores its signal, so no caller can hang.
+ *
+ * @param what - names the wait in the error, e.g. `GET chunks/0/0/1_0_4`
+ * @throws DeadlineError (`deadline`, retryable) after `timeoutMs`; the signal's reason when aborted
+ */
+export async function withDeadline<T>(
+  clock: Clock,
+  options: { what: string; timeoutMs: number; signal?: AbortSignal | undefined },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { what, timeoutMs, signal } = options;
+  if (signal?.aborted) throw abortReason(signal);
+  const controller = new AbortController();
+  let onAbort: (() => void) | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    controller.signal.addEventListener('abort', () => reject(abortReason(controller.signal)), {
+      once: true,
+    });
+  });
+  stopped.catch(() => undefined);
+  const timer = clock.setTimer(timeoutMs, () => {
+    const message = `${what}: no answer within ${timeoutMs} ms`;
+    controller.abort(new DeadlineError('deadline', message, { retryable: true }));
+  });
+  if (signal !== undefined) {
+    onAbort = () => controller.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+  }
+  try {
+    return await Promise.race([work(controller.signal), stopped]);
+  } finally {
+    timer.cancel();
+    if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The error to throw for an aborted signal: its reason when that is an error. */
+export function abortReason(signal: AbortSignal): Error {
+  const reason: unknown = signal.reason;
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
+}

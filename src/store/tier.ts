@@ -1,0 +1,77 @@
+import type { BlockId } from '../block/block-key.ts';
+import type { ByteRange } from '../block/byte-range.ts';
+import type { LeaseRef } from '../runtime/lease-table.ts';
+import type { Startable } from '../runtime/startable.ts';
+
+/** A whole block in memory that stays where it is until it is released. */
+export interface HeldBlock {
+  /** Lets worker threads read the same bytes; undefined while the block is not cached. */
+  readonly lease: LeaseRef;
+  readonly bytes: Uint8Array;
+  /** Call exactly once. */
+  release(): void;
+}
+
+/** Room for a block that is on its way. */
+export interface Reservation {
+  /** Exactly the asked number of bytes, content undefined. */
+  readonly bytes: Uint8Array;
+  /** The bytes are complete: the block is cached from now on (when `keep`) and held for the caller. */
+  commit(id: BlockId, options: { keep: boolean }): HeldBlock;
+  /** Gives the room back. */
+  abandon(): void;
+}
+
+/** How full a tier is. */
+export interface TierUsage {
+  readonly blocks: number;
+  readonly usedBytes: number;
+  readonly capacityBytes: number;
+}
+
+/**
+ * Blocks in memory, in one arena that also holds the blocks which are on their way. All calls are
+ * synchronous and belong to the main thread; worker threads see the blocks through the lease table.
+ */
+export interface MemoryTier {
+  /** The block, held for the caller; marks it as used. */
+  get(id: BlockId): HeldBlock | undefined;
+  /** Whether it is there, without marking it as used. */
+  has(id: BlockId): boolean;
+  /** Room for `sizeBytes`, evicting what is old; undefined when everything is held. */
+  reserve(sizeBytes: number): Reservation | undefined;
+  delete(id: BlockId): void;
+  usage(): TierUsage;
+  /** Frees the arena. Nothing may be held any more. */
+  close(): void;
+}
+
+/** A block in a cache file that stays open until it is released. */
+export interface HeldFile {
+  /** Lets worker threads read the file by itself; undefined when each read must be checked. */
+  readonly lease: LeaseRef | undefined;
+  readonly sizeBytes: number;
+  /** @throws CacheError when the bytes cannot be read or are wrong; the block is then gone */
+  read(range: ByteRange, into: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Call exactly once. */
+  release(): void;
+}
+
+/**
+ * Blocks on local disks. A block that was found damaged is dropped and counted: it is simply not
+ * there. Nothing here ever throws because of a disk; a disk that fails is dropped.
+ */
+export interface DiskTier extends Startable {
+  /** The block's file, checked as configured; undefined when it is not there or damaged. */
+  open(id: BlockId, signal: AbortSignal): Promise<HeldFile | undefined>;
+  has(id: BlockId): boolean;
+  /**
+   * Writes a block in the background. `done` is called once, when `bytes` is no longer needed.
+   * A full queue, or no disk left, drops the block and counts it.
+   */
+  put(id: BlockId, bytes: Uint8Array, done: () => void): void;
+  delete(id: BlockId): void;
+  /** Resolves when everything put so far is on disk or dropped. */
+  flushed(): Promise<void>;
+  usage(): TierUsage;
+}
