@@ -1,0 +1,70 @@
+import { createRequire } from 'node:module';
+
+/**
+ * The system calls that Node lacks, through koffi. Pointers and lengths are plain numbers (declaring
+ * pointers as int64 and passing numbers is the fastest form; user addresses are below 2^47).
+ * Every function returns what the C library returns; after a −1 `errno()` says why.
+ */
+export interface Libc {
+  read(fd: number, address: number, length: number): number;
+  /** @param iovecs - address of `count` iovec structures of 16 bytes: address, length */
+  writev(fd: number, iovecs: number, count: number): number;
+  pread(fd: number, address: number, length: number, offset: number): number;
+  open(path: string, flags: number, mode: number): number;
+  close(fd: number): number;
+  /** @param argument - address of the request's structure */
+  ioctl(fd: number, request: number, argument: number): number;
+  mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
+  munmap(address: number, length: number): number;
+  madvise(address: number, length: number, advice: number): number;
+  mount(source: string, target: string, type: string, flags: number, data: string): number;
+  umount2(target: string, flags: number): number;
+  /** The calling thread's errno of the last call made here. */
+  errno(): number;
+  /** Address of a buffer's first byte; the caller keeps the buffer alive. */
+  addressOf(buffer: Uint8Array): number;
+  /** Memory at an address as bytes. It must outlive every use of the view. */
+  view(address: number, length: number): Uint8Array;
+}
+
+/** The library's signatures, as koffi declares them. */
+const SIGNATURES = {
+  read: ['int64', ['int', 'int64', 'size_t']],
+  writev: ['int64', ['int', 'int64', 'int']],
+  pread: ['int64', ['int', 'int64', 'size_t', 'int64']],
+  open: ['int', ['str', 'int', 'uint']],
+  close: ['int', ['int']],
+  ioctl: ['int', ['int', 'ulong', 'int64']],
+  mmap: ['int64', ['int64', 'size_t', 'int', 'int', 'int', 'int64']],
+  munmap: ['int', ['int64', 'size_t']],
+  madvise: ['int', ['int64', 'size_t', 'int']],
+  mount: ['int', ['str', 'str', 'str', 'ulong', 'str']],
+  umount2: ['int', ['str', 'int']],
+} as const;
+
+/**
+ * @returns the calls, or undefined where koffi or the GNU C library is missing (macOS, musl, an
+ * architecture without a prebuilt koffi): callers then do without
+ */
+export function loadLibc(): Libc | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    // Required at run time only, so that a missing native package is a choice and not a crash.
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const library = koffi.load('libc.so.6');
+    const calls = Object.fromEntries(
+      Object.entries(SIGNATURES).map(([name, [result, parameters]]) => [
+        name,
+        library.func(name, result, [...parameters]) as unknown,
+      ]),
+    );
+    return {
+      ...(calls as unknown as Omit<Libc, 'errno' | 'addressOf' | 'view'>),
+      errno: () => koffi.errno(),
+      addressOf: (buffer) => Number(koffi.address(buffer)),
+      view: (address, length) => new Uint8Array(koffi.view(BigInt(address), length)),
+    };
+  } catch {
+    return undefined;
+  }
+}
