@@ -1,0 +1,3 @@
+import { canary } from '../../test/canary.ts';
+
+export const helper = canary;

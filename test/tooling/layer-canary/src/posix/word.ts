@@ -1,0 +1,3 @@
+import { operation } from '../vfs/operation.ts';
+
+export const word = operation;

@@ -1,0 +1,3 @@
+import type { Origin } from '../store/origin.ts';
+
+export type Owner = Origin;

@@ -1,0 +1,57 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+/** The top folder of the project, with a trailing slash. */
+export const projectDir: string = fileURLToPath(new URL('../', import.meta.url));
+
+/** What a program printed and how it ended. */
+export interface ProgramResult {
+  /** Exit code; 128 + signal number is not computed, a killed program gives 1. */
+  readonly code: number;
+  /** Standard output, empty when it was passed through. */
+  readonly stdout: string;
+  /** Standard error, empty when it was passed through. */
+  readonly stderr: string;
+}
+
+/** How to run a program. */
+export interface ProgramOptions {
+  /** Show the output while it runs instead of collecting it. */
+  readonly show?: boolean;
+  /** Variables added to the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Ends the program with SIGTERM. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a program in the project folder, with the project's own binaries (its Node too) first in
+ * the path, so that a check does not depend on being started by npm.
+ *
+ * @param command - program name followed by its arguments
+ * @throws when the program cannot be started at all
+ */
+export async function runProgram(
+  command: readonly [string, ...string[]],
+  options: ProgramOptions = {},
+): Promise<ProgramResult> {
+  const [program, ...args] = command;
+  const child = spawn(program, args, {
+    cwd: projectDir,
+    stdio: options.show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      PATH: `${projectDir}node_modules/.bin:${process.env['PATH'] ?? ''}`,
+      ...options.env,
+    },
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
+    child.once('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
+  });
+}
