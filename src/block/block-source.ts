@@ -13,6 +13,9 @@ export interface BlockSource {
   /**
    * Fills `into` with bytes `range` of the block; `into.byteLength` equals `range.length`.
    *
+   * Once the promise has settled nothing is written to `into` any more, whatever happened: the
+   * memory is used again at once.
+   *
    * On failure what stands in `into` has no meaning, except the bytes reported by `onProgress`.
    *
    * @throws a CodedError that names the object or the peer; the signal's reason when aborted

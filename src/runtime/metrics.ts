@@ -47,7 +47,9 @@ export function memoryMetrics(): MemoryMetrics {
   const values = new Map<string, number>();
   const bump = (key: string, amount: number) => values.set(key, (values.get(key) ?? 0) + amount);
   return {
-    counter: (spec) => ({ add: (amount = 1) => void bump(metricKey(spec.name, spec.labels), amount) }),
+    counter: (spec) => ({
+      add: (amount = 1) => void bump(metricKey(spec.name, spec.labels), amount),
+    }),
     gauge: (spec) => ({
       set: (value) => void values.set(metricKey(spec.name, spec.labels), value),
       add: (amount) => void bump(metricKey(spec.name, spec.labels), amount),
@@ -58,6 +60,8 @@ export function memoryMetrics(): MemoryMetrics {
 }
 
 function metricKey(name: string, labels: Labels = {}): string {
-  const pairs = Object.keys(labels).sort().map((label) => `${label}="${labels[label]}"`);
+  const pairs = Object.keys(labels)
+    .sort()
+    .map((label) => `${label}="${labels[label]}"`);
   return `${name}{${pairs.join(',')}}`;
 }

@@ -14,7 +14,14 @@ export interface Libc {
   close(fd: number): number;
   /** @param argument - address of the request's structure */
   ioctl(fd: number, request: number, argument: number): number;
-  mmap(address: number, length: number, prot: number, flags: number, fd: number, offset: number): number;
+  mmap(
+    address: number,
+    length: number,
+    prot: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): number;
   munmap(address: number, length: number): number;
   madvise(address: number, length: number, advice: number): number;
   mount(source: string, target: string, type: string, flags: number, data: string): number;

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import type { BlockId } from '../block/block-key.ts';
+import type { ByteRange } from '../block/byte-range.ts';
+import { abortReason } from '../runtime/deadline.ts';
+import type { HeldBlock, Reservation } from '../store/tier.ts';
+import type { BlockBytes } from './loader.ts';
+
+interface Waiter {
+  readonly end: number;
+  readonly wake: () => void;
+  readonly fail: (error: Error) => void;
+}
+
+/**
+ * A whole block on its way into the memory tier. Readers wait for their part only and get it as soon
+ * as it has arrived; the memory stays until the last of them has released it.
+ */
+export class BlockFlight {
+  readonly #reservation: Reservation;
+  readonly #waiters = new Set<Waiter>();
+  #readyBytes = 0;
+  /** The pilot, who writes into the memory, counts as one. */
+  #readers = 1;
+  #from: 'peer' | 'origin' = 'origin';
+  #state: 'flying' | 'landed' | 'failed' = 'flying';
+  #error: Error | undefined;
+  #held: HeldBlock | undefined;
+
+  /** @param reservation - room for exactly the block */
+  constructor(reservation: Reservation) {
+    this.#reservation = reservation;
+  }
+
+  /** Where sources write to. */
+  get bytes(): Uint8Array {
+    return this.#reservation.bytes;
+  }
+
+  /** Leading bytes that are final. */
+  get readyBytes(): number {
+    return this.#readyBytes;
+  }
+
+  /** Where the bytes that arrive now come from. */
+  set from(from: 'peer' | 'origin') {
+    this.#from = from;
+  }
+
+  /** The first `readyBytes` bytes are final; never shrinks. */
+  progress(readyBytes: number): void {
+    if (readyBytes <= this.#readyBytes) return;
+    this.#readyBytes = readyBytes;
+    for (const waiter of this.#waiters) {
+      if (waiter.end > readyBytes) continue;
+      this.#waiters.delete(waiter);
+      waiter.wake();
+    }
+  }
+
+  /** The pilot's part when all went well: the block is complete. @returns it, held for the pilot */
+  land(id: BlockId, options: { keep: boolean }): HeldBlock {
+    assert.equal(this.#state, 'flying');
+    this.progress(this.bytes.byteLength);
+    const held = this.#reservation.commit(id, options);
+    this.#state = 'landed';
+    this.#held = held;
+    return { lease: held.lease, bytes: held.bytes, release: this.#releaser() };
+  }
+
+  /**
+   * No source could deliver. Readers whose part had arrived keep it.
+   *
+   * @returns what the pilot calls once nothing writes into the memory any more; until then the room
+   *   must not be used again
+   */
+  fail(error: Error): () => void {
+    assert.equal(this.#state, 'flying');
+    this.#state = 'failed';
+    this.#error = error;
+    for (const waiter of this.#waiters) waiter.fail(error);
+    this.#waiters.clear();
+    return this.#releaser();
+  }
+
+  /**
+   * Resolves as soon as `range` has arrived.
+   *
+   * @throws what the flight failed with; the signal's reason when aborted
+   */
+  async read(range: ByteRange, signal: AbortSignal): Promise<BlockBytes> {
+    this.#readers += 1;
+    const release = this.#releaser();
+    try {
+      await this.#arrival(range.offset + range.length, signal);
+    } catch (error) {
+      release();
+      throw error;
+    }
+    const bytes = this.bytes.subarray(range.offset, range.offset + range.length);
+    return { bytes, from: this.#from, release };
+  }
+
+  #arrival(end: number, signal: AbortSignal): Promise<void> {
+    if (end <= this.#readyBytes) return Promise.resolve();
+    if (signal.aborted) return Promise.reject(abortReason(signal));
+    if (this.#error !== undefined) return Promise.reject(this.#error);
+    return new Promise((resolve, reject) => {
+      const settle = (done: () => void) => {
+        signal.removeEventListener('abort', onAbort);
+        this.#waiters.delete(waiter);
+        done();
+      };
+      const onAbort = () => settle(() => reject(abortReason(signal)));
+      const waiter: Waiter = {
+        end,
+        wake: () => settle(resolve),
+        fail: (error) => settle(() => reject(error)),
+      };
+      this.#waiters.add(waiter);
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  #releaser(): () => void {
+    let held = true;
+    return () => {
+      assert(held, 'a block was released twice');
+      held = false;
+      this.#readers -= 1;
+      if (this.#readers > 0) return;
+      if (this.#state === 'landed') this.#held?.release();
+      if (this.#state === 'failed') this.#reservation.abandon();
+    };
+  }
+}
