@@ -4,9 +4,12 @@ import { fileURLToPath } from 'node:url';
 /** The top folder of the project, with a trailing slash. */
 export const projectDir: string = fileURLToPath(new URL('../', import.meta.url));
 
+/** How long a program has to obey SIGTERM. */
+const KILL_AFTER_MS = 15_000;
+
 /** What a program printed and how it ended. */
 export interface ProgramResult {
-  /** Exit code; 128 + signal number is not computed, a killed program gives 1. */
+  /** Exit code; a killed program has none and gives 1. */
   readonly code: number;
   /** Standard output, empty when it was passed through. */
   readonly stdout: string;
@@ -20,7 +23,7 @@ export interface ProgramOptions {
   readonly show?: boolean;
   /** Variables added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Ends the program with SIGTERM. */
+  /** Ends the program with SIGTERM, and with SIGKILL when it does not obey. */
   readonly signal?: AbortSignal;
 }
 
@@ -44,14 +47,21 @@ export async function runProgram(
       PATH: `${projectDir}node_modules/.bin:${process.env['PATH'] ?? ''}`,
       ...options.env,
     },
-    ...(options.signal ? { signal: options.signal } : {}),
   });
+  const stop = (): void => {
+    child.kill('SIGTERM');
+    setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
+  };
+  options.signal?.addEventListener('abort', stop, { once: true });
   let stdout = '';
   let stderr = '';
   child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
   child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   return new Promise((resolve, reject) => {
-    child.once('error', (error) => (error.name === 'AbortError' ? undefined : reject(error)));
-    child.once('close', (code) => resolve({ code: code ?? 1, stdout, stderr }));
+    child.once('error', reject);
+    child.once('close', (code) => {
+      options.signal?.removeEventListener('abort', stop);
+      resolve({ code: code ?? 1, stdout, stderr });
+    });
   });
 }
