@@ -16,7 +16,7 @@ if (Number(process.versions.node.split('.')[0]) >= MAJOR_MIN) {
 async function startDaemon() {
   const main = new URL('../dist/daemon/main.js', import.meta.url);
   if (!existsSync(main)) {
-    console.error('cachemesh: dist/ is missing, run "npm run build" first');
+    console.error('cachemesh: dist/daemon/main.js is missing, run "npm run build" first');
     process.exit(1);
   }
   await import(main.href);

@@ -21,6 +21,8 @@ export interface ProgramResult {
 export interface ProgramOptions {
   /** Show the output while it runs instead of collecting it. */
   readonly show?: boolean;
+  /** Where to run it; the project folder unless told. */
+  readonly cwd?: string;
   /** Variables added to the environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** Ends the program with SIGTERM, and with SIGKILL when it does not obey. */
@@ -40,7 +42,7 @@ export async function runProgram(
 ): Promise<ProgramResult> {
   const [program, ...args] = command;
   const child = spawn(program, args, {
-    cwd: projectDir,
+    cwd: options.cwd ?? projectDir,
     stdio: options.show ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
