@@ -1,0 +1,88 @@
+import { type Command, Option } from 'commander';
+import { EVICTIONS, VERIFY_MODES } from './mount-config.ts';
+import { LOG_LEVELS } from './pino-logger.ts';
+
+/**
+ * The options of `cachemesh mount`. Names and defaults are JuiceFS's where JuiceFS has the option.
+ *
+ * @param cacheDir - the default of `--cache-dir`
+ */
+export function describeMount(command: Command, cacheDir: string): Command {
+  command
+    .description('mount a volume, read-only, and share its blocks with the cache group')
+    .argument('<META-URL>', 'redis[s]://…, unix://…, sqlite3://PATH, as for juicefs mount')
+    .argument('<MOUNTPOINT>', 'an empty directory; made when it is missing')
+    .option('-d, --background', 'run in the background; returns once the volume is mounted')
+    .option('--log <FILE>', 'append the log to FILE (default: standard error)')
+    .addOption(new Option('--log-level <LEVEL>').choices(LOG_LEVELS).default('info'))
+    .option('--metrics <ADDRESS>', 'where Prometheus metrics are served; "none"', '127.0.0.1:9567')
+    .option('--heartbeat <DURATION>', 'between two heartbeats of the session', '12')
+    .option('--read-only', 'accepted for compatibility: this release only reads');
+  originOptions(command);
+  cacheOptions(command, cacheDir);
+  groupOptions(command);
+  return readingOptions(command);
+}
+
+function originOptions(command: Command): void {
+  command
+    .optionsGroup('Object store:')
+    .option('--storage <NAME>', 'driver to use instead of the one in the setting: s3, minio, file')
+    .option('--bucket <URL>', 'bucket to use instead of the one in the setting')
+    .option('--max-downloads <N>', 'objects fetched at once', '200')
+    .option('--get-timeout <DURATION>', 'for one object', '60')
+    .option('--io-retries <N>', 'after a failed read', '10');
+}
+
+function cacheOptions(command: Command, cacheDir: string): void {
+  command
+    .optionsGroup('Local cache:')
+    .option('--cache-dir <DIRS>', 'directories, separated by ":", or "memory"', cacheDir)
+    .option('--cache-size <SIZE>', 'of all cache directories; a bare number is MiB', '102400')
+    .option('--memory-cache-size <SIZE>', 'of the memory tier (default: 1024, at most RAM / 4)')
+    .option('--buffer-size <SIZE>', 'for reads and read-ahead under way', '300')
+    .option('--free-space-ratio <RATIO>', 'of each cache disk, kept free', '0.1')
+    .addOption(new Option('--cache-eviction <POLICY>').choices(EVICTIONS).default(EVICTIONS[0]))
+    .addOption(
+      new Option('--verify-cache-checksum <MODE>').choices(VERIFY_MODES).default(VERIFY_MODES[0]),
+    )
+    .option('--cache-mode <MODE>', 'of cache files', '0600')
+    .option('--prefetch <N>', 'whole blocks brought at once after small reads', '1');
+}
+
+function groupOptions(command: Command): void {
+  command
+    .optionsGroup('Cache group:')
+    .option('--cache-group <NAME>', 'share blocks with the members of this group')
+    .option('--group-weight <N>', 'share of the blocks that this node keeps', '100')
+    .option('--no-sharing', 'use the group without keeping blocks for it')
+    .option('--peers <MULTIADDRS>', 'fixed members, separated by ",", besides discovered ones')
+    .option('--listen <ADDRESS>', 'where peers reach this node', '0.0.0.0:0');
+}
+
+function readingOptions(command: Command): Command {
+  return command
+    .optionsGroup('File system:')
+    .addOption(
+      new Option('--fuse-driver <DRIVER>')
+        .choices(['auto', 'kernel', 'fuse-native'])
+        .default('auto'),
+    )
+    .option('--fuse-workers <N>', 'threads that answer the kernel (default: by cores, 2 to 4)')
+    .option('--allow-other', 'let other users in when not mounted by root')
+    .option('--subdir <PATH>', 'mount a sub-directory of the volume')
+    .option('--attr-cache <DURATION>', 'how long the kernel believes attributes', '1')
+    .option('--entry-cache <DURATION>', 'how long the kernel believes names of files', '1')
+    .option('--dir-entry-cache <DURATION>', 'how long it believes names of directories', '1')
+    .option(
+      '--negative-entry-cache <DURATION>',
+      'how long it believes that a name is not there',
+      '0',
+    )
+    .option('--readdir-cache', 'let the kernel keep listings')
+    .option('--open-cache <DURATION>', 'open known files without asking the metadata', '0')
+    .option('--open-cache-limit <N>', 'files remembered', '10000')
+    .option('--max-readahead <SIZE>', 'per stream (default: 8 blocks)')
+    .option('--hide-internal', 'keep .trash and the like out of the listing of the root')
+    .option('--enable-xattr', 'extended attributes');
+}

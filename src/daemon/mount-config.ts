@@ -1,0 +1,238 @@
+import { homedir, totalmem } from 'node:os';
+import path from 'node:path';
+import type { LogLevel } from './pino-logger.ts';
+import { LOG_LEVELS } from './pino-logger.ts';
+import {
+  parseAddress,
+  parseChoice,
+  parseDuration,
+  parseRatio,
+  parseSize,
+  parseWhole,
+  UsageError,
+} from './quantities.ts';
+
+/** Everything `cachemesh mount` was told, checked. */
+export interface MountConfig {
+  readonly metaUrl: string;
+  /** Absolute. */
+  readonly mountpoint: string;
+  readonly background: boolean;
+  readonly log: string | undefined;
+  readonly logLevel: LogLevel;
+  readonly metricsAddress: { host: string; port: number } | undefined;
+  readonly heartbeatMs: number;
+  readonly origin: OriginConfig;
+  readonly cache: CacheConfig;
+  readonly group: GroupConfig;
+  readonly fuse: FuseConfig;
+  readonly reading: ReadingConfig;
+}
+
+/** Where objects come from, as far as the volume's setting is overridden. */
+export interface OriginConfig {
+  readonly storage: string | undefined;
+  readonly bucket: string | undefined;
+  readonly maxDownloads: number;
+  readonly getTimeoutMs: number;
+  readonly ioRetries: number;
+}
+
+/** Local tiers. */
+export interface CacheConfig {
+  /** Empty: no disk tier. */
+  readonly dirs: readonly string[];
+  readonly diskBytes: number;
+  readonly memoryBytes: number;
+  readonly bufferBytes: number;
+  readonly freeSpaceRatio: number;
+  readonly eviction: (typeof EVICTIONS)[number];
+  readonly verify: (typeof VERIFY_MODES)[number];
+  readonly fileMode: number;
+  readonly prefetchWorkers: number;
+}
+
+/** The cache group. */
+export interface GroupConfig {
+  /** Undefined: this node is alone. */
+  readonly name: string | undefined;
+  readonly weight: number;
+  readonly noSharing: boolean;
+  readonly peers: readonly string[];
+  readonly listen: { host: string; port: number };
+}
+
+/** The kernel's side. */
+export interface FuseConfig {
+  readonly driver: 'auto' | 'kernel' | 'fuse-native';
+  /** Undefined: chosen by the number of cores. */
+  readonly workers: number | undefined;
+  readonly allowOther: boolean;
+}
+
+/** How the volume is shown and read. */
+export interface ReadingConfig {
+  readonly subdir: string | undefined;
+  readonly attrCacheMs: number;
+  readonly entryCacheMs: number;
+  readonly dirEntryCacheMs: number;
+  readonly negativeEntryCacheMs: number;
+  readonly readdirCache: boolean;
+  readonly openCacheMs: number;
+  readonly openCacheLimit: number;
+  readonly maxReadaheadBytes: number | undefined;
+  readonly hideInternal: boolean;
+  readonly enableXattr: boolean;
+}
+
+/** What commander hands over: option names in camel case, values as typed by the user. */
+export type RawOptions = Readonly<Record<string, string | boolean | undefined>>;
+
+/** Values of `--cache-eviction`; the first is the default. */
+export const EVICTIONS = ['sieve', '2-random', 'lru', 'none'] as const;
+/** Values of `--verify-cache-checksum`; the first is the default. */
+export const VERIFY_MODES = ['once', 'extend', 'shrink', 'full', 'none'] as const;
+
+const DEFAULT_MEMORY_BYTES = 1024 * 2 ** 20;
+
+/** @throws UsageError that names the option and its value */
+export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptions): MountConfig {
+  const metrics = text(raw, 'metrics');
+  return {
+    metaUrl,
+    mountpoint: path.resolve(mountpoint),
+    background: raw['background'] === true,
+    log: optional(raw, 'log'),
+    logLevel: parseChoice('--log-level', text(raw, 'logLevel'), LOG_LEVELS),
+    metricsAddress: metrics === 'none' ? undefined : parseAddress('--metrics', metrics),
+    heartbeatMs: atLeast('--heartbeat', parseDuration('--heartbeat', text(raw, 'heartbeat')), 100),
+    origin: originConfig(raw),
+    cache: cacheConfig(raw),
+    group: groupConfig(raw),
+    fuse: fuseConfig(raw),
+    reading: readingConfig(raw),
+  };
+}
+
+/** The cache directory when none is named: JuiceFS's own. */
+export function defaultCacheDir(uid: number): string {
+  return uid === 0 ? '/var/jfsCache' : path.join(homedir(), '.juicefs', 'cache');
+}
+
+function originConfig(raw: RawOptions): OriginConfig {
+  return {
+    storage: optional(raw, 'storage'),
+    bucket: optional(raw, 'bucket'),
+    maxDownloads: whole(raw, 'maxDownloads', { min: 1, max: 10_000 }),
+    getTimeoutMs: atLeast('--get-timeout', duration(raw, 'getTimeout'), 1),
+    ioRetries: whole(raw, 'ioRetries', { min: 0, max: 1_000 }),
+  };
+}
+
+function cacheConfig(raw: RawOptions): CacheConfig {
+  const dirs = text(raw, 'cacheDir')
+    .split(':')
+    .filter((dir) => dir !== '');
+  const memoryOnly = dirs.length === 1 && dirs[0] === 'memory';
+  const diskBytes = size(raw, 'cacheSize');
+  const memory = optional(raw, 'memoryCacheSize');
+  const given = memory === undefined ? undefined : parseSize('--memory-cache-size', memory);
+  const byDefault = Math.min(DEFAULT_MEMORY_BYTES, Math.floor(totalmem() / 4));
+  const asCacheSize = memoryOnly && raw['cacheSizeGiven'] === true ? diskBytes : undefined;
+  if (dirs.length === 0) throw new UsageError('--cache-dir: names no directory');
+  return {
+    dirs: memoryOnly || diskBytes === 0 ? [] : dirs.map((dir) => path.resolve(dir)),
+    diskBytes,
+    memoryBytes: given ?? asCacheSize ?? byDefault,
+    bufferBytes: atLeast('--buffer-size', size(raw, 'bufferSize'), 32 * 2 ** 20),
+    freeSpaceRatio: parseRatio('--free-space-ratio', text(raw, 'freeSpaceRatio')),
+    eviction: parseChoice('--cache-eviction', text(raw, 'cacheEviction'), EVICTIONS),
+    verify: parseChoice('--verify-cache-checksum', text(raw, 'verifyCacheChecksum'), VERIFY_MODES),
+    fileMode: fileMode(text(raw, 'cacheMode')),
+    prefetchWorkers: whole(raw, 'prefetch', { min: 0, max: 64 }),
+  };
+}
+
+function groupConfig(raw: RawOptions): GroupConfig {
+  const name = optional(raw, 'cacheGroup');
+  const peers = optional(raw, 'peers');
+  if (name === undefined && peers !== undefined) {
+    throw new UsageError('--peers makes sense only with --cache-group');
+  }
+  return {
+    name,
+    weight: whole(raw, 'groupWeight', { min: 0, max: 1_000 }),
+    noSharing: raw['noSharing'] === true,
+    peers: peers?.split(',').filter((peer) => peer !== '') ?? [],
+    listen: parseAddress('--listen', text(raw, 'listen')),
+  };
+}
+
+function fuseConfig(raw: RawOptions): FuseConfig {
+  const workers = optional(raw, 'fuseWorkers');
+  const bounds = { min: 1, max: 64 };
+  return {
+    driver: parseChoice('--fuse-driver', text(raw, 'fuseDriver'), [
+      'auto',
+      'kernel',
+      'fuse-native',
+    ]),
+    workers: workers === undefined ? undefined : parseWhole('--fuse-workers', workers, bounds),
+    allowOther: raw['allowOther'] === true,
+  };
+}
+
+function readingConfig(raw: RawOptions): ReadingConfig {
+  const readahead = optional(raw, 'maxReadahead');
+  return {
+    subdir: optional(raw, 'subdir'),
+    attrCacheMs: duration(raw, 'attrCache'),
+    entryCacheMs: duration(raw, 'entryCache'),
+    dirEntryCacheMs: duration(raw, 'dirEntryCache'),
+    negativeEntryCacheMs: duration(raw, 'negativeEntryCache'),
+    readdirCache: raw['readdirCache'] === true,
+    openCacheMs: duration(raw, 'openCache'),
+    openCacheLimit: whole(raw, 'openCacheLimit', { min: 1, max: 10_000_000 }),
+    maxReadaheadBytes:
+      readahead === undefined ? undefined : parseSize('--max-readahead', readahead),
+    hideInternal: raw['hideInternal'] === true,
+    enableXattr: raw['enableXattr'] === true,
+  };
+}
+
+function fileMode(value: string): number {
+  if (!/^0?[0-7]{3}$/.test(value)) {
+    throw new UsageError(`--cache-mode: "${value}" is no file mode like 0600`);
+  }
+  return Number.parseInt(value, 8);
+}
+
+function optional(raw: RawOptions, name: string): string | undefined {
+  const value = raw[name];
+  return typeof value === 'string' ? value : undefined;
+}
+
+function text(raw: RawOptions, name: string): string {
+  return optional(raw, name) ?? '';
+}
+
+function size(raw: RawOptions, name: string): number {
+  return parseSize(flagOf(name), text(raw, name));
+}
+
+function duration(raw: RawOptions, name: string): number {
+  return parseDuration(flagOf(name), text(raw, name));
+}
+
+function whole(raw: RawOptions, name: string, bounds: { min: number; max: number }): number {
+  return parseWhole(flagOf(name), text(raw, name), bounds);
+}
+
+function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+function atLeast(option: string, value: number, min: number): number {
+  if (value < min) throw new UsageError(`${option}: ${value} is below the minimum of ${min}`);
+  return value;
+}
