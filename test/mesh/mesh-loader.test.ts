@@ -1,0 +1,238 @@
+import { describe, expect, test } from 'vitest';
+import { type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
+import { toNodeId } from '../../src/block/node-id.ts';
+import { BlockRoute } from '../../src/mesh/block-route.ts';
+import { BlockServer } from '../../src/mesh/block-server.ts';
+import { GroupRing } from '../../src/mesh/group-ring.ts';
+import { LoadMetrics } from '../../src/mesh/load-metrics.ts';
+import { MeshLoader } from '../../src/mesh/mesh-loader.ts';
+import { type GroupView, PeerError } from '../../src/peer/block-exchange.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { LeaseTable } from '../../src/runtime/lease-table.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { memoryMetrics } from '../../src/runtime/metrics.ts';
+import { StoreError } from '../../src/store/object-store.ts';
+import { bytesOf, GatedSource, PlainMemoryTier } from './doubles.ts';
+
+const KEY: BlockKey = { sliceId: 7n, index: 2, sizeBytes: 100_000 };
+const ID = blockIdOf(KEY);
+const WHOLE = { offset: 0, length: KEY.sizeBytes };
+const SELF = toNodeId('self');
+const OTHER = toNodeId('other');
+const signal = new AbortController().signal;
+
+function setUp(options: { owner?: 'self' | 'other'; open?: boolean; keep?: boolean } = {}) {
+  const memory = new PlainMemoryTier();
+  const origin = new GatedSource({ open: options.open ?? true });
+  const peer = new GatedSource({ open: options.open ?? true });
+  const metrics = memoryMetrics();
+  const loads = new LoadMetrics(metrics);
+  const failures: string[] = [];
+  const members = [
+    { nodeId: SELF, addresses: [], weight: options.owner === 'self' ? 1 : 0 },
+    { nodeId: OTHER, addresses: [], weight: options.owner === 'other' ? 1 : 0 },
+  ];
+  const view: GroupView = { epoch: 1, members };
+  const membership = {
+    current: () => view,
+    subscribe: () => () => undefined,
+    start: async () => undefined,
+    stop: async () => undefined,
+  };
+  const group =
+    options.owner === undefined
+      ? undefined
+      : {
+          ring: new GroupRing(SELF, membership),
+          client: {
+            fill: (_node: string, ...rest: Parameters<GatedSource['fill']>) => peer.fill(...rest),
+            holds: async () => [],
+          },
+          reportFailure: (node: string) => void failures.push(node),
+        };
+  const route = new BlockRoute({ origin, group, metrics: loads, logger: silentLogger });
+  const loader = new MeshLoader({
+    memory,
+    disk: undefined,
+    route,
+    rangeable: true,
+    leases: LeaseTable.create(4),
+    keepInMemory: options.keep ?? true,
+    prefetchWorkers: 1,
+    clock: systemClock,
+    metrics: loads,
+    logger: silentLogger,
+  });
+  return { memory, origin, peer, metrics, loader, failures, loads };
+}
+
+describe('the load path', () => {
+  test('a miss comes from the origin once, later reads from memory', async () => {
+    const { loader, origin, memory, metrics } = setUp();
+    const first = await loader.read(KEY, WHOLE, { whole: true, signal });
+    expect(first.from).toBe('origin');
+    expect(new Uint8Array(first.bytes)).toEqual(bytesOf(KEY));
+    first.release();
+    const second = await loader.read(KEY, { offset: 5, length: 10 }, { whole: false, signal });
+    expect(second.from).toBe('memory');
+    expect(new Uint8Array(second.bytes)).toEqual(bytesOf(KEY).subarray(5, 15));
+    second.release();
+    expect(origin.calls).toHaveLength(1);
+    expect(memory.held).toBe(0);
+    expect(metrics.value('mesh_read_bytes_total', { from: 'origin' })).toBe(KEY.sizeBytes);
+    expect(metrics.value('mesh_reads_total', { from: 'memory' })).toBe(1);
+  });
+
+  test('readers of one block share one flight and get their part before the block is complete', async () => {
+    const { loader, origin } = setUp({ open: false });
+    const early = loader.read(KEY, { offset: 0, length: 1000 }, { whole: true, signal });
+    const late = loader.read(KEY, { offset: 90_000, length: 1000 }, { whole: true, signal });
+    let lateDone = false;
+    void late.then(() => {
+      lateDone = true;
+    });
+    await Promise.resolve();
+    origin.release(50_000);
+    const first = await early;
+    expect(new Uint8Array(first.bytes)).toEqual(bytesOf(KEY).subarray(0, 1000));
+    expect(lateDone).toBe(false);
+    origin.release(KEY.sizeBytes);
+    (await late).release();
+    first.release();
+    expect(origin.calls).toHaveLength(1);
+  });
+
+  test('a small part of a block is brought alone; the second one brings the block behind it', async () => {
+    const { loader, origin, memory } = setUp();
+    const part = { offset: 40_000, length: 4096 };
+    const first = await loader.read(KEY, part, { whole: false, signal });
+    expect(new Uint8Array(first.bytes)).toEqual(bytesOf(KEY).subarray(40_000, 44_096));
+    expect(origin.calls).toEqual([{ id: ID, range: part }]);
+    expect(memory.has(ID)).toBe(false);
+    (await loader.read(KEY, { offset: 8192, length: 4096 }, { whole: false, signal })).release();
+    await expect.poll(() => memory.has(ID)).toBe(true);
+    first.release();
+  });
+
+  test('a peer that owns the block is asked before the origin', async () => {
+    const { loader, origin, peer } = setUp({ owner: 'other' });
+    const read = await loader.read(KEY, WHOLE, { whole: true, signal });
+    expect(read.from).toBe('peer');
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY));
+    expect(peer.calls).toHaveLength(1);
+    expect(origin.calls).toHaveLength(0);
+    read.release();
+  });
+
+  test('a peer that fails midway is followed by the origin from where it stopped', async () => {
+    const { loader, origin, peer, failures } = setUp({ owner: 'other', open: false });
+    origin.release(Number.POSITIVE_INFINITY);
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    peer.release(30_000, new PeerError('unreachable', 'gone'));
+    const read = await reading;
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY));
+    expect(origin.calls).toEqual([{ id: ID, range: { offset: 30_000, length: 70_000 } }]);
+    expect(failures).toEqual([OTHER]);
+    read.release();
+  });
+
+  test('an origin that gives whole blocks only is asked for the whole when a peer failed midway', async () => {
+    const { loader, origin, peer } = setUp({ owner: 'other', open: false });
+    origin.rangeable = false;
+    origin.release(Number.POSITIVE_INFINITY);
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    peer.release(30_000, new PeerError('corrupt', 'bad checksum'));
+    const read = await reading;
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY));
+    expect(origin.calls).toEqual([{ id: ID, range: WHOLE }]);
+    read.release();
+  });
+
+  test('a peer that only refuses (busy) is not reported as failing', async () => {
+    const { loader, peer, failures } = setUp({ owner: 'other' });
+    peer.release(0, new PeerError('busy', 'later'));
+    (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
+    expect(failures).toEqual([]);
+  });
+
+  test('a missing object is an error that says so, and the next read tries again', async () => {
+    const { loader, origin, memory } = setUp({ open: false });
+    origin.release(0, new StoreError('not-found', 'no object x'));
+    const failed = loader.read(KEY, WHOLE, { whole: true, signal });
+    await expect(failed).rejects.toMatchObject({ code: 'missing', message: 'no object x' });
+    expect(memory.reserved).toBe(0);
+    origin.release(Number.POSITIVE_INFINITY);
+    (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
+    expect(origin.calls).toHaveLength(2);
+  });
+
+  test('a reader that gives up does not end the flight of the others', async () => {
+    const { loader, origin, memory } = setUp({ open: false });
+    const impatient = new AbortController();
+    const leaving = loader.read(KEY, WHOLE, { whole: true, signal: impatient.signal });
+    const staying = loader.read(KEY, WHOLE, { whole: true, signal });
+    await Promise.resolve();
+    impatient.abort(new Error('interrupted'));
+    await expect(leaving).rejects.toThrow('interrupted');
+    origin.release(KEY.sizeBytes);
+    const read = await staying;
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY));
+    read.release();
+    expect(memory.held).toBe(0);
+  });
+
+  test('memory of a flight is kept while a reader holds a part of it', async () => {
+    const { loader, origin, memory } = setUp({ open: false, keep: false });
+    const reading = loader.read(KEY, { offset: 0, length: 10 }, { whole: true, signal });
+    await Promise.resolve();
+    origin.release(KEY.sizeBytes);
+    const read = await reading;
+    await expect.poll(() => memory.reserved).toBe(0);
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY).subarray(0, 10));
+    expect(memory.held).toBe(1);
+    read.release();
+    expect(memory.held).toBe(0);
+  });
+
+  test('without room in memory the bytes come all the same', async () => {
+    const { loader, memory, metrics } = setUp();
+    memory.full = true;
+    const read = await loader.read(KEY, WHOLE, { whole: true, signal });
+    expect(new Uint8Array(read.bytes)).toEqual(bytesOf(KEY));
+    expect(metrics.value('mesh_events_total', { event: 'uncached' })).toBe(1);
+    read.release();
+  });
+
+  test('stopping ends flights and their readers', async () => {
+    const { loader, memory } = setUp({ open: false });
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    const outcome = expect(reading).rejects.toMatchObject({ code: 'failed' });
+    await Promise.resolve();
+    await loader.stop();
+    await outcome;
+    expect(memory.reserved).toBe(0);
+  });
+});
+
+describe('serving peers', () => {
+  test('a request of a peer never waits for another peer', async () => {
+    const { loader, origin, peer, memory, loads } = setUp({ owner: 'other', open: false });
+    const own = loader.read(KEY, WHOLE, { whole: true, signal });
+    await expect.poll(() => peer.calls.length).toBe(1);
+    origin.release(Number.POSITIVE_INFINITY);
+    const server = new BlockServer(loader, { memory, disk: undefined }, loads);
+    const served: Buffer[] = [];
+    for await (const piece of server.serve(KEY, WHOLE, signal)) served.push(Buffer.from(piece));
+    expect(new Uint8Array(Buffer.concat(served))).toEqual(bytesOf(KEY));
+    peer.release(KEY.sizeBytes);
+    (await own).release();
+  });
+
+  test('says where it holds blocks', async () => {
+    const { loader, memory, loads } = setUp({ owner: 'self' });
+    (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
+    const server = new BlockServer(loader, { memory, disk: undefined }, loads);
+    const other = blockIdOf({ ...KEY, index: 3 });
+    expect(server.holds([ID, other])).toEqual(['memory', undefined]);
+  });
+});
