@@ -1,0 +1,153 @@
+import type { IncomingMessage } from 'node:http';
+import {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import type { ByteRange } from '../../block/byte-range.ts';
+import { crc32cOf } from '../../block/checksum.ts';
+import { type ObjectBody, type ObjectInfo, type ObjectStore, StoreError } from '../object-store.ts';
+import { bodyChunks } from './body-chunks.ts';
+import { toStoreError } from './s3-error.ts';
+
+/** Name of the user metadata (`x-amz-meta-…`) by which JuiceFS keeps an object's checksum. */
+const CHECKSUM_METADATA = 'crc32c';
+const UINT32 = /^(0|[1-9][0-9]{0,9})$/;
+
+/** Objects in a bucket of S3, or of a service that speaks its protocol. */
+export class S3Store implements ObjectStore {
+  readonly displayName: string;
+  readonly #client: S3Client;
+  readonly #bucket: string;
+  readonly #hasChecksums: boolean;
+
+  /**
+   * @param options - `client`: makes one attempt per call, and is destroyed by {@link close};
+   *   `hasChecksums`: write and report the CRC-32C in each object's metadata
+   */
+  constructor(options: {
+    client: S3Client;
+    bucket: string;
+    displayName: string;
+    hasChecksums: boolean;
+  }) {
+    this.#client = options.client;
+    this.#bucket = options.bucket;
+    this.displayName = options.displayName;
+    this.#hasChecksums = options.hasChecksums;
+  }
+
+  async get(key: string, range: ByteRange | undefined, signal: AbortSignal): Promise<ObjectBody> {
+    const what = `GET ${key}`;
+    const input = { Bucket: this.#bucket, Key: key };
+    const command = new GetObjectCommand(
+      range === undefined ? input : { ...input, Range: rangeHeader(range) },
+    );
+    const answer = await this.#attempt(what, signal, () =>
+      this.#client.send(command, { abortSignal: signal }),
+    );
+    const stream = answer.Body as IncomingMessage;
+    const sizeBytes = answer.ContentLength;
+    if (sizeBytes === undefined || (range !== undefined && sizeBytes !== range.length)) {
+      stream.destroy();
+      const message = `${what}: the answer has ${sizeBytes} bytes, ${range?.length} were asked for`;
+      throw new StoreError('corrupt', message);
+    }
+    const isChecked = range === undefined && this.#hasChecksums;
+    return {
+      sizeBytes,
+      crc32c: isChecked ? parseChecksum(answer.Metadata?.[CHECKSUM_METADATA]) : undefined,
+      chunks: bodyChunks(stream, { what, signal }),
+    };
+  }
+
+  async head(key: string, signal: AbortSignal): Promise<ObjectInfo | undefined> {
+    const command = new HeadObjectCommand({ Bucket: this.#bucket, Key: key });
+    try {
+      const answer = await this.#attempt(`HEAD ${key}`, signal, () =>
+        this.#client.send(command, { abortSignal: signal }),
+      );
+      return toInfo(key, answer.ContentLength, answer.LastModified);
+    } catch (error) {
+      if (error instanceof StoreError && error.code === 'not-found') return undefined;
+      throw error;
+    }
+  }
+
+  async put(key: string, body: Uint8Array, signal: AbortSignal): Promise<void> {
+    const command = new PutObjectCommand({
+      Bucket: this.#bucket,
+      Key: key,
+      Body: body,
+      ContentType: 'application/octet-stream',
+      ...(this.#hasChecksums && { Metadata: { [CHECKSUM_METADATA]: String(crc32cOf(body)) } }),
+    });
+    await this.#attempt(`PUT ${key}`, signal, () =>
+      this.#client.send(command, { abortSignal: signal }),
+    );
+  }
+
+  async delete(key: string, signal: AbortSignal): Promise<void> {
+    const command = new DeleteObjectCommand({ Bucket: this.#bucket, Key: key });
+    try {
+      await this.#attempt(`DELETE ${key}`, signal, () =>
+        this.#client.send(command, { abortSignal: signal }),
+      );
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
+    }
+  }
+
+  async *list(prefix: string, signal: AbortSignal): AsyncIterable<ObjectInfo> {
+    const input = { Bucket: this.#bucket, Prefix: prefix, EncodingType: 'url' as const };
+    let token: string | undefined;
+    do {
+      const command = new ListObjectsV2Command(
+        token === undefined ? input : { ...input, ContinuationToken: token },
+      );
+      const page = await this.#attempt(`LIST ${prefix}`, signal, () =>
+        this.#client.send(command, { abortSignal: signal }),
+      );
+      for (const item of page.Contents ?? []) {
+        yield toInfo(decodeKey(item.Key ?? ''), item.Size, item.LastModified);
+      }
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  close(): Promise<void> {
+    this.#client.destroy();
+    return Promise.resolve();
+  }
+
+  async #attempt<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      throw toStoreError(what, error, signal);
+    }
+  }
+}
+
+/** @see RFC 9110, section 14.1.2 */
+function rangeHeader({ offset, length }: ByteRange): string {
+  return `bytes=${offset}-${offset + length - 1}`;
+}
+
+/** Text that is not a number is no checksum, as for JuiceFS. */
+function parseChecksum(text: string | undefined): number | undefined {
+  return text !== undefined && UINT32.test(text) ? Number(text) : undefined;
+}
+
+/** Listings are asked for in URL encoding, because XML cannot carry every key. */
+function decodeKey(text: string): string {
+  return decodeURIComponent(text.replaceAll('+', ' '));
+}
+
+function toInfo(key: string, sizeBytes = 0, modifiedAt?: Date): ObjectInfo {
+  return { key, sizeBytes, modifiedAtMs: modifiedAt?.getTime() ?? 0 };
+}
