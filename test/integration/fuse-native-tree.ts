@@ -122,6 +122,7 @@ class Tree implements TreeFuse {
     return this.#open();
   }
 
+  // oxlint-disable-next-line max-params -- the contract's signature
   async readdir(
     _context: FuseContext,
     ino: Ino,
