@@ -1,0 +1,163 @@
+import type { SliceRecord } from '../../block/slice-record.ts';
+import type { Attr } from '../../posix/attr.ts';
+import type { Ino } from '../../posix/ino.ts';
+import { AclCache } from '../acl-cache.ts';
+import type { AclRule } from '../acl.ts';
+import type { EngineContext } from '../engine-context.ts';
+import {
+  type DirCursor,
+  type DirPage,
+  type DirQuota,
+  type Entry,
+  type MetaEngine,
+  MetaError,
+  type VolumeUsage,
+} from '../engine.ts';
+import { parseSetting } from '../parse-setting.ts';
+import { type Environment, passwordFrom } from '../password.ts';
+import type { SessionInfo, SessionRecord } from '../session.ts';
+import type { VolumeSetting } from '../setting.ts';
+import { openRedis } from './redis-open.ts';
+import { RedisDirectories } from './redis-directory.ts';
+import { RedisInodes } from './redis-inodes.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import type { RedisLink } from './redis-link.ts';
+import { RedisSessions } from './redis-sessions.ts';
+import { parseRedisUrl } from './redis-url.ts';
+
+const PASSWORD_VARIABLES = ['REDIS_PASSWORD', 'META_PASSWORD'];
+
+/** What belongs to one connection. */
+interface Opened {
+  readonly link: RedisLink;
+  readonly keys: RedisKeys;
+  readonly directories: RedisDirectories;
+  readonly inodes: RedisInodes;
+  readonly sessions: RedisSessions;
+}
+
+/** A volume's metadata in Redis. */
+export class RedisEngine implements MetaEngine {
+  readonly displayUrl: string;
+  readonly #context: EngineContext;
+  readonly #acl = new AclCache();
+  readonly #options: Parameters<typeof openRedis>[0];
+  #opened: Opened | undefined;
+
+  /**
+   * @param url - see {@link parseRedisUrl}
+   * @param env - where passwords may be: `REDIS_PASSWORD`, `META_PASSWORD`, `META_PASSWORD_FILE`,
+   *   `SENTINEL_PASSWORD`
+   * @throws MetaError `bad-url`
+   */
+  constructor(url: string, env: Environment, context: EngineContext) {
+    const parsed = parseRedisUrl(url);
+    this.displayUrl = parsed.display;
+    this.#context = context;
+    this.#options = {
+      url: parsed,
+      password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
+      sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
+      context,
+    };
+  }
+
+  async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    const { link, keys } = await openRedis(this.#options, signal);
+    this.#opened = {
+      link,
+      keys,
+      directories: new RedisDirectories(link, keys, this.#context.logger),
+      inodes: new RedisInodes(link, keys),
+      sessions: new RedisSessions(link, keys, this.#context.clock),
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#opened?.link.close();
+    this.#opened = undefined;
+  }
+
+  async loadSetting(signal: AbortSignal): Promise<VolumeSetting> {
+    const { link, keys } = this.#open();
+    const name = { op: 'loadSetting', target: keys.setting };
+    const bytes = await link.run(name, signal, (client) => client.getBuffer(keys.setting));
+    if (bytes === null || bytes.byteLength === 0) {
+      throw new MetaError('no-volume', 'the database holds no volume');
+    }
+    return parseSetting(bytes);
+  }
+
+  async lookup(parent: Ino, name: Uint8Array, signal: AbortSignal): Promise<Entry | undefined> {
+    return this.#open().directories.lookup(parent, name, signal);
+  }
+
+  async getattr(ino: Ino, signal: AbortSignal): Promise<Attr | undefined> {
+    return this.#open().inodes.getattr(ino, signal);
+  }
+
+  async getattrs(inos: readonly Ino[], signal: AbortSignal): Promise<(Attr | undefined)[]> {
+    return this.#open().inodes.getattrs(inos, signal);
+  }
+
+  async readdir(
+    ino: Ino,
+    options: { cursor: DirCursor | undefined; withAttrs: boolean },
+    signal: AbortSignal,
+  ): Promise<DirPage> {
+    return this.#open().directories.readdir(ino, options, signal);
+  }
+
+  async readlink(ino: Ino, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#open().inodes.readlink(ino, signal);
+  }
+
+  async getxattr(ino: Ino, name: Uint8Array, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#open().inodes.getxattr(ino, name, signal);
+  }
+
+  async listxattr(ino: Ino, signal: AbortSignal): Promise<Uint8Array[]> {
+    return this.#open().inodes.listxattr(ino, signal);
+  }
+
+  async aclRule(id: number, signal: AbortSignal): Promise<AclRule | undefined> {
+    return this.#acl.get(id, () => this.#open().inodes.aclRule(id, signal));
+  }
+
+  async readChunk(ino: Ino, index: number, signal: AbortSignal): Promise<SliceRecord[]> {
+    return this.#open().inodes.readChunk(ino, index, signal);
+  }
+
+  async parents(ino: Ino, signal: AbortSignal): Promise<Ino[]> {
+    return this.#open().inodes.parents(ino, signal);
+  }
+
+  async usage(signal: AbortSignal): Promise<VolumeUsage> {
+    return this.#open().inodes.usage(signal);
+  }
+
+  async dirQuota(ino: Ino, signal: AbortSignal): Promise<DirQuota | undefined> {
+    return this.#open().inodes.dirQuota(ino, signal);
+  }
+
+  async openSession(info: SessionInfo, signal: AbortSignal): Promise<bigint> {
+    return this.#open().sessions.openSession(info, signal);
+  }
+
+  async refreshSession(sid: bigint, info: SessionInfo, signal: AbortSignal): Promise<void> {
+    return this.#open().sessions.refreshSession(sid, info, signal);
+  }
+
+  async closeSession(sid: bigint, signal: AbortSignal): Promise<void> {
+    return this.#open().sessions.closeSession(sid, signal);
+  }
+
+  async listSessions(signal: AbortSignal): Promise<SessionRecord[]> {
+    return this.#open().sessions.listSessions(signal);
+  }
+
+  #open(): Opened {
+    if (this.#opened === undefined) throw new MetaError('unavailable', 'the engine is not started');
+    return this.#opened;
+  }
+}

@@ -1,0 +1,78 @@
+import type { EngineContext } from '../engine-context.ts';
+import { MetaError } from '../engine.ts';
+import { isErrorReply } from './redis-errors.ts';
+import type { RedisClient } from './redis-connect.ts';
+import { RedisKeys } from './redis-keys.ts';
+import { RedisLink } from './redis-link.ts';
+import type { RedisUrl } from './redis-url.ts';
+
+/** What to open. */
+export interface RedisOpenOptions {
+  readonly url: RedisUrl;
+  readonly password: string;
+  readonly sentinelPassword: string;
+  readonly context: EngineContext;
+}
+
+/** A connection that works, and the names of a volume's keys on it. */
+export interface OpenRedis {
+  readonly link: RedisLink;
+  readonly keys: RedisKeys;
+}
+
+/**
+ * Connects. A single server may turn out to be a member of a cluster, which is then used as one.
+ *
+ * @throws MetaError `unavailable`, `refused`, `no-volume`; the connection is then closed again
+ */
+export async function openRedis(
+  options: RedisOpenOptions,
+  signal: AbortSignal,
+): Promise<OpenRedis> {
+  const { url } = options;
+  const first = await connect(options, signal);
+  const { place } = url;
+  if (place.kind !== 'single' || !first.isCluster) return first;
+  first.link.close();
+  return connect(
+    { ...options, url: { ...url, place: { kind: 'cluster', nodes: [place.at] } } },
+    signal,
+  );
+}
+
+async function connect(
+  options: RedisOpenOptions,
+  signal: AbortSignal,
+): Promise<OpenRedis & { readonly isCluster: boolean }> {
+  const link = new RedisLink(options);
+  const { kind } = options.url.place;
+  const keys = new RedisKeys(kind === 'cluster' ? `{${options.url.db}}` : '');
+  link.open();
+  try {
+    const isCluster = kind === 'single' && (await link.run(DETECT, signal, belongsToCluster));
+    if (!isCluster) await checkVolume(link, keys, signal);
+    return { link, keys, isCluster };
+  } catch (error) {
+    link.close();
+    throw error;
+  }
+}
+
+const DETECT = { op: 'connect', target: 'server' };
+
+async function belongsToCluster(client: RedisClient): Promise<boolean> {
+  try {
+    const info = await client.cluster('INFO');
+    return String(info).includes('cluster_state:');
+  } catch (error) {
+    // A server without cluster support, or one that does not tell us.
+    if (isErrorReply(error)) return false;
+    throw error;
+  }
+}
+
+async function checkVolume(link: RedisLink, keys: RedisKeys, signal: AbortSignal): Promise<void> {
+  const name = { op: 'connect', target: keys.setting };
+  const sizeBytes = await link.run(name, signal, (client) => client.strlen(keys.setting));
+  if (sizeBytes === 0) throw new MetaError('no-volume', 'the database holds no volume');
+}

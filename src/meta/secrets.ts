@@ -1,0 +1,36 @@
+import { createDecipheriv, createHash } from 'node:crypto';
+import { MetaError } from './engine.ts';
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+/** Stands in place of a secret that a dump has left out. */
+const REMOVED = 'removed';
+
+/**
+ * Opens a secret that is stored in a setting: base64 of nonce, AES-128-GCM cipher text and tag,
+ * under the MD5 of the volume's UUID text. Public data makes the key, so this hides, not protects.
+ *
+ * @param field - names the setting's field in errors
+ * @throws MetaError `bad-setting`
+ */
+export function decryptSecret(uuid: string, stored: string, field: string): string {
+  if (stored === '') return '';
+  if (stored === REMOVED) {
+    const message = `setting: ${field} was removed from the volume, set it again with juicefs config`;
+    throw new MetaError('bad-setting', message);
+  }
+  const sealed = Buffer.from(stored, 'base64');
+  if (!BASE64.test(stored) || sealed.byteLength < NONCE_BYTES + TAG_BYTES) {
+    throw new MetaError('bad-setting', `setting: ${field} is not an encrypted secret`);
+  }
+  const key = createHash('md5').update(uuid).digest();
+  const decipher = createDecipheriv('aes-128-gcm', key, sealed.subarray(0, NONCE_BYTES));
+  decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
+  try {
+    const plain = decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES));
+    return Buffer.concat([plain, decipher.final()]).toString('utf8');
+  } catch (cause) {
+    throw new MetaError('bad-setting', `setting: ${field} cannot be decrypted`, { cause });
+  }
+}
