@@ -4,18 +4,18 @@ import type { EvictionPolicy, EvictionProbe, PolicyEntry } from './policy.ts';
 import { SWEEP_MAX } from './policy.ts';
 
 /** Share of the bytes in which uses of an entry still count as the one that brought it. */
-const FRESH_SHARE = 0.1;
+const FRESH_SHARE = 0.05;
 /** Share of the bytes, fresh ones included, in which an entry has to be used again to stay. */
-const TRIAL_SHARE = 0.2;
+const TRIAL_SHARE = 0.1;
 /** Fewer entries than this are never too many on trial: read-ahead must survive until it is read. */
 const TRIAL_BLOCKS_MIN = 4;
 /** The mark that {@link SteadyPolicy} grows against falls by this share of what is evicted. */
 const PEAK_DECAY = 1 / 64;
 /** Every so many evictions from trial one entry is admitted to the steady set untried. */
-const ADMIT_EVERY = 16;
+const ADMIT_EVERY = 32;
 /** What comes back is admitted when it was away for less than this share of the time that the next
  * victim of the main set has been idle. */
-const RETURN_SHARE = 0.5;
+const RETURN_SHARE = 0.25;
 
 /**
  * `steady`: keeps what is used again, and when nothing is, keeps a steady set instead of the latest.
