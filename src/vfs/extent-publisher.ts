@@ -1,0 +1,108 @@
+import { CHUNK_BYTES } from '../block/geometry.ts';
+import { type BlockStep, planRead, SliceRecordError } from '../block/read-plan.ts';
+import type { ExtentSink } from '../fuse/driver.ts';
+import type { BlockLoader } from '../mesh/loader.ts';
+import type { FileVersion } from './file-version.ts';
+import type { PlanCache } from './plan-cache.ts';
+
+/** Units that one file has published at most; the oldest goes. */
+const UNITS_MAX = 65_536;
+
+/**
+ * Tells worker threads where parts of files lie in the cache, so that they answer reads alone.
+ *
+ * A unit (block-sized, aligned part of a file) can be published when it lies in one cached block.
+ * Nothing is published for a version that is not the file's content any more, and what was is
+ * retracted when the version ends.
+ */
+export class ExtentPublisher {
+  readonly #loader: BlockLoader;
+  readonly #plans: PlanCache;
+  readonly #blockBytes: number;
+  #sink: ExtentSink | undefined;
+
+  constructor(loader: BlockLoader, plans: PlanCache, blockBytes: number) {
+    this.#loader = loader;
+    this.#plans = plans;
+    this.#blockBytes = blockBytes;
+  }
+
+  /** Where extents go from now on; undefined: nowhere. */
+  attach(sink: ExtentSink | undefined): void {
+    this.#sink = sink;
+  }
+
+  /** Whether anybody takes extents. */
+  get attached(): boolean {
+    return this.#sink !== undefined;
+  }
+
+  /**
+   * Publishes a unit if all of it lies in one cached block. Cheap when it is published already.
+   *
+   * @param unit - number of the unit in the file
+   * @returns whether workers know the unit now
+   */
+  offer(version: FileVersion, unit: number, notify: boolean): boolean {
+    const sink = this.#sink;
+    if (sink === undefined || !version.current) return false;
+    const fileOffset = unit * this.#blockBytes;
+    const step = this.#soleBlock(version, fileOffset);
+    if (step === undefined) return false;
+    const lease = this.#loader.lease(step.key);
+    if (lease === undefined) return false;
+    const before = version.published.get(unit);
+    if (before?.slot === lease.slot && before.generation === lease.generation) return true;
+    const lengthBytes = step.at.length;
+    const endsFile = fileOffset + lengthBytes === version.lengthBytes;
+    sink.publish({
+      fileId: version.fileId,
+      fileOffset,
+      lengthBytes,
+      lease,
+      leaseOffset: step.inBlock.offset,
+      endsFile,
+      // Behind the last unit there is nothing to read ahead.
+      notify: notify && !endsFile,
+    });
+    this.#remember(version, unit, lease);
+    return true;
+  }
+
+  /** Takes back everything that was published for a version. */
+  retractAll(version: FileVersion): void {
+    for (const unit of version.published.keys()) {
+      this.#sink?.retract(version.fileId, unit * this.#blockBytes);
+    }
+    version.published.clear();
+  }
+
+  /** The one block that holds the unit at `fileOffset`, up to the file's end. */
+  #soleBlock(version: FileVersion, fileOffset: number): BlockStep | undefined {
+    const length = Math.min(this.#blockBytes, version.lengthBytes - fileOffset);
+    if (length <= 0) return undefined;
+    const pieces = this.#plans.cached(version, Math.floor(fileOffset / CHUNK_BYTES));
+    if (pieces === undefined) return undefined;
+    try {
+      const range = { offset: fileOffset % CHUNK_BYTES, length };
+      const steps = planRead(pieces, range, this.#blockBytes);
+      const [first] = steps;
+      return steps.length === 1 && first?.key !== undefined ? first : undefined;
+    } catch (error) {
+      // Whoever reads the bad part of the unit is told.
+      if (error instanceof SliceRecordError) return undefined;
+      throw error;
+    }
+  }
+
+  #remember(version: FileVersion, unit: number, lease: { slot: number; generation: number }): void {
+    const { published } = version;
+    published.delete(unit);
+    published.set(unit, lease);
+    if (published.size <= UNITS_MAX) return;
+    const [oldest] = published.keys();
+    if (oldest === undefined) return;
+    published.delete(oldest);
+    this.#sink?.retract(version.fileId, oldest * this.#blockBytes);
+  }
+}

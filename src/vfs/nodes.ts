@@ -1,0 +1,173 @@
+import { LRUCache } from 'lru-cache';
+import type { AttrReply, EntryReply, FuseContext, NegativeReply } from '../fuse/operations.ts';
+import { type Attr, FileType } from '../posix/attr.ts';
+import { FsError } from '../posix/errno.ts';
+import type { Ino } from '../posix/ino.ts';
+import type { OpenFiles, Ticket } from './open-files.ts';
+import type { RootMap } from './root-map.ts';
+import type { ToldAttrs } from './told-attrs.ts';
+import type { VfsParts } from './vfs-parts.ts';
+import { isVirtual, VIRTUAL_TIMEOUT_MS, type VirtualNodes } from './virtual-nodes.ts';
+
+/** Longest name. @see linux/limits.h NAME_MAX */
+export const NAME_BYTES_MAX = 255;
+
+/** What nodes share with the other operations. */
+export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock'> {
+  readonly root: RootMap;
+  readonly virtual: VirtualNodes;
+  readonly files: OpenFiles;
+  readonly told: ToldAttrs;
+}
+
+/** Names, attributes and symlinks. Inode numbers are the kernel's. */
+export class Nodes {
+  readonly #parts: NodeParts;
+  readonly #symlinks: LRUCache<Ino, Uint8Array>;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#symlinks = new LRUCache({ max: Math.max(1, parts.options.symlinksMax) });
+  }
+
+  /** @throws FsError ENAMETOOLONG, EINVAL, ENOTDIR, ENOENT (of the directory itself) */
+  async lookup(
+    context: FuseContext,
+    parent: Ino,
+    name: Uint8Array,
+  ): Promise<EntryReply | NegativeReply> {
+    const { meta, root, virtual, files, options } = this.#parts;
+    if (name.byteLength > NAME_BYTES_MAX) throw new FsError('ENAMETOOLONG');
+    if (name.byteLength === 0) throw new FsError('EINVAL', 'an empty name');
+    const directory = root.toVolume(parent);
+    const node = virtual.find(name, directory === root.root);
+    if (node !== undefined) {
+      if (node.attr === undefined) return this.#negative(0);
+      return virtualEntry(node.ino, node.attr);
+    }
+    if (isDot(name)) return this.#entryOf(context, directory);
+    if (isDotDot(name)) return this.#entryOf(context, await this.#parentOf(context, directory));
+    const ticket = files.ticket();
+    const entry = await meta.lookup(directory, name, context.signal);
+    if (entry === undefined) return this.#negative(options.negativeEntryCacheMs);
+    return this.entry(entry.ino, entry.attr, { ticket, ageMs: 0 });
+  }
+
+  /** @throws FsError ENOENT */
+  async getattr(context: FuseContext, ino: Ino): Promise<AttrReply> {
+    const volumeIno = this.#parts.root.toVolume(ino);
+    const made = this.#parts.virtual.attrOf(volumeIno);
+    if (made !== undefined) return { attr: made, attrTimeoutMs: VIRTUAL_TIMEOUT_MS };
+    const attr = await this.attrOf(volumeIno, context.signal);
+    if (attr.type === FileType.file) this.#parts.told.note(volumeIno, attr);
+    return { attr, attrTimeoutMs: this.#parts.options.attrCacheMs };
+  }
+
+  /**
+   * The attribute of a volume's inode, from the metadata unless `--open-cache` allows otherwise.
+   *
+   * @throws FsError ENOENT
+   */
+  async attrOf(ino: Ino, signal: AbortSignal): Promise<Attr> {
+    if (isVirtual(ino)) throw new FsError('ENOENT', `no inode ${ino}`);
+    return this.remembered(ino) ?? this.refresh(ino, signal);
+  }
+
+  /**
+   * The attribute of a volume's inode, from the metadata in any case.
+   *
+   * @throws FsError ENOENT
+   */
+  async refresh(ino: Ino, signal: AbortSignal): Promise<Attr> {
+    const { meta, files } = this.#parts;
+    const ticket = files.ticket();
+    const attr = await meta.getattr(ino, signal);
+    if (attr === undefined) {
+      files.vanished(ino);
+      throw new FsError('ENOENT', `no inode ${ino}`);
+    }
+    return files.observe(ino, attr, ticket);
+  }
+
+  /** The attribute of an opened file, while `--open-cache` lets it be used without asking. */
+  remembered(ino: Ino): Attr | undefined {
+    const { files, options, clock } = this.#parts;
+    if (options.openCacheMs <= 0) return undefined;
+    const file = files.find(ino);
+    if (file === undefined) return undefined;
+    return clock.nowMs() - file.checkedAtMs < options.openCacheMs ? file.attr : undefined;
+  }
+
+  /**
+   * A reply about a volume's inode that was just seen.
+   *
+   * @param seen - `ticket` of the request that brought `attr`, and how long ago it was answered
+   */
+  entry(ino: Ino, attr: Attr, seen: { ticket: Ticket; ageMs: number }): EntryReply {
+    const { files, told, options, root } = this.#parts;
+    let believed = attr;
+    if (attr.type === FileType.file) {
+      believed = files.observe(ino, attr, seen.ticket);
+      told.note(ino, believed);
+    }
+    const { attrCacheMs, entryCacheMs, dirEntryCacheMs } = options;
+    const entryMs = attr.type === FileType.directory ? dirEntryCacheMs : entryCacheMs;
+    return {
+      ino: root.toKernel(ino),
+      attr: believed,
+      entryTimeoutMs: Math.max(0, entryMs - seen.ageMs),
+      attrTimeoutMs: Math.max(0, attrCacheMs - seen.ageMs),
+    };
+  }
+
+  /** @throws FsError ENOENT, EINVAL when it is no symlink, EIO when its target is lost */
+  async readlink(context: FuseContext, ino: Ino): Promise<Uint8Array> {
+    const volumeIno = this.#parts.root.toVolume(ino);
+    const cached = this.#symlinks.get(volumeIno);
+    if (cached !== undefined) return cached;
+    const target = await this.#parts.meta.readlink(volumeIno, context.signal);
+    if (target === undefined || target.byteLength === 0) {
+      const { type } = await this.attrOf(volumeIno, context.signal);
+      if (type !== FileType.symlink) throw new FsError('EINVAL', `inode ${ino} is no symlink`);
+      throw new FsError('EIO', `symlink ${ino} has no target`);
+    }
+    this.#symlinks.set(volumeIno, target);
+    return target;
+  }
+
+  /** The directory above a directory of the volume; the mounted root's is itself. */
+  async #parentOf(context: FuseContext, directory: Ino): Promise<Ino> {
+    const { root, virtual } = this.#parts;
+    if (directory === root.root) return directory;
+    const made = virtual.attrOf(directory);
+    if (made !== undefined) return made.parent;
+    const attr = await this.attrOf(directory, context.signal);
+    if (attr.type !== FileType.directory) throw new FsError('ENOTDIR');
+    return attr.parent;
+  }
+
+  async #entryOf(context: FuseContext, ino: Ino): Promise<EntryReply> {
+    const made = this.#parts.virtual.attrOf(ino);
+    if (made !== undefined) return virtualEntry(ino, made);
+    const ticket = this.#parts.files.ticket();
+    return this.entry(ino, await this.attrOf(ino, context.signal), { ticket, ageMs: 0 });
+  }
+
+  #negative(entryTimeoutMs: number): NegativeReply {
+    return { ino: undefined, entryTimeoutMs };
+  }
+}
+
+/** The reply about a virtual node. */
+export function virtualEntry(ino: Ino, attr: Attr): EntryReply {
+  const timeouts = { entryTimeoutMs: VIRTUAL_TIMEOUT_MS, attrTimeoutMs: VIRTUAL_TIMEOUT_MS };
+  return { ino, attr, ...timeouts };
+}
+
+function isDot(name: Uint8Array): boolean {
+  return name.byteLength === 1 && name[0] === 0x2e;
+}
+
+function isDotDot(name: Uint8Array): boolean {
+  return name.byteLength === 2 && name[0] === 0x2e && name[1] === 0x2e;
+}
