@@ -83,6 +83,7 @@ export class ExtentMap implements ExtentSink {
     const unit = Math.floor(extent.fileOffset / this.unitBytes);
     if (unit >= 2 ** 32 || extent.fileId === 0) return;
     const start = extent.fileOffset - unit * this.unitBytes;
+    assert(extent.leaseOffset >= 0 && extent.leaseOffset < 2 ** 31);
     assert(start + extent.lengthBytes <= this.unitBytes, 'an extent lies in one unit');
     const at = this.#place(extent.fileId, unit);
     const sequence = this.#beginWrite(at);
@@ -120,7 +121,8 @@ export class ExtentMap implements ExtentSink {
     const sequence = Atomics.load(ints, at + SEQUENCE);
     if ((sequence & 1) !== 0) return false;
     const isSame =
-      Atomics.load(ints, at + FILE_ID) === (fileId | 0) && Atomics.load(ints, at + UNIT) === (unit | 0);
+      Atomics.load(ints, at + FILE_ID) === (fileId | 0) &&
+      Atomics.load(ints, at + UNIT) === (unit | 0);
     found.slot = Atomics.load(ints, at + SLOT);
     found.generation = Atomics.load(ints, at + GENERATION);
     found.leaseOffset = Atomics.load(ints, at + LEASE_OFFSET);

@@ -28,7 +28,10 @@ export function decodeBatchForget(reader: FrameReader): { items: { ino: Ino; cou
   if (count * FORGET_ONE_BYTES > reader.left) {
     throw new WireError(`${count} inodes to forget do not fit the frame`);
   }
-  const items = Array.from({ length: count }, () => ({ ino: toIno(reader.u64()), count: reader.u64() }));
+  const items = Array.from({ length: count }, () => ({
+    ino: toIno(reader.u64()),
+    count: reader.u64(),
+  }));
   return { items };
 }
 

@@ -1,5 +1,6 @@
 import type { FileType } from '../../posix/attr.ts';
 import { modeOf } from '../../posix/attr.ts';
+import type { Ino } from '../../posix/ino.ts';
 import type { DirEntryReply } from '../operations.ts';
 import { ENTRY_BYTES, writeEntry } from './replies.ts';
 
@@ -13,6 +14,8 @@ export class DirectoryPage {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #plus: boolean;
+  /** Inodes of which the kernel will hold one reference more once it has taken the page. */
+  readonly lookedUp: Ino[] = [];
   #at = 0;
   #refused = false;
 
@@ -31,7 +34,11 @@ export class DirectoryPage {
     return this.#refused && this.#at === 0;
   }
 
-  /** @returns whether the entry fits; when false nothing was added and nothing may follow */
+  /**
+   * `.` and `..` must come without attributes: the kernel counts no reference for them.
+   *
+   * @returns whether the entry fits; when false nothing was added and nothing may follow
+   */
   add(entry: DirEntryReply): boolean {
     const prefixBytes = this.#plus ? ENTRY_BYTES : 0;
     const unpadded = prefixBytes + DIRENT_BYTES + entry.name.byteLength;
@@ -41,7 +48,10 @@ export class DirectoryPage {
       return false;
     }
     // Without attributes the node id stays 0 and the kernel takes only the name.
-    if (this.#plus && entry.entry !== undefined) writeEntry(this.#view, this.#at, entry.entry);
+    if (this.#plus && entry.entry !== undefined) {
+      writeEntry(this.#view, this.#at, entry.entry);
+      this.lookedUp.push(entry.entry.ino);
+    }
     const at = this.#at + prefixBytes;
     this.#view.setBigUint64(at, entry.ino, true);
     this.#view.setBigUint64(at + 8, entry.nextOffset, true);

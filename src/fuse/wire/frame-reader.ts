@@ -59,7 +59,9 @@ export class FrameReader {
   #take(length: number): number {
     const at = this.#at;
     if (length > this.left) {
-      throw new WireError(`${length} bytes expected at ${at}, the frame has ${this.#bytes.byteLength}`);
+      throw new WireError(
+        `${length} bytes expected at ${at}, the frame has ${this.#bytes.byteLength}`,
+      );
     }
     this.#at = at + length;
     return at;

@@ -56,7 +56,8 @@ export interface InitReply {
 export function negotiateInit(offer: InitBody, wishes: InitWishes): InitReply | undefined {
   if (offer.major < PROTOCOL_MAJOR) return undefined;
   if (offer.major === PROTOCOL_MAJOR && offer.minor < PROTOCOL_MINOR_MIN) return undefined;
-  const minor = offer.major > PROTOCOL_MAJOR ? PROTOCOL_MINOR_MAX : Math.min(offer.minor, PROTOCOL_MINOR_MAX);
+  const minor =
+    offer.major > PROTOCOL_MAJOR ? PROTOCOL_MINOR_MAX : Math.min(offer.minor, PROTOCOL_MINOR_MAX);
   const { posixAcl, dontMask, ...always } = InitFlag;
   let wanted = Object.values(always).reduce((all, flag) => all | flag, 0n);
   if (wishes.acl) wanted |= posixAcl | dontMask;

@@ -1,4 +1,10 @@
-import type { AttrReply, EntryReply, NegativeReply, OpenReply, StatfsReply } from '../operations.ts';
+import type {
+  AttrReply,
+  EntryReply,
+  NegativeReply,
+  OpenReply,
+  StatfsReply,
+} from '../operations.ts';
 import { ATTR_BYTES, writeAttr, writeTimeout } from './attr.ts';
 import type { Ino } from '../../posix/ino.ts';
 

@@ -10,6 +10,26 @@ export interface Libc {
   /** @param iovecs - address of `count` iovec structures of 16 bytes: address, length */
   writev(fd: number, iovecs: number, count: number): number;
   pread(fd: number, address: number, length: number, offset: number): number;
+  write(fd: number, address: number, length: number): number;
+  /**
+   * @param fromOffset - address of the offset (int64) in `from`, 0 for a pipe; likewise `toOffset`
+   * @see splice(2)
+   */
+  splice(
+    from: number,
+    fromOffset: number,
+    to: number,
+    toOffset: number,
+    length: number,
+    flags: number,
+  ): number;
+  /** @param descriptors - address of two int32 */
+  pipe2(descriptors: number, flags: number): number;
+  fcntl(fd: number, command: number, argument: number): number;
+  /** @param descriptors - address of two int32 */
+  socketpair(domain: number, type: number, protocol: number, descriptors: number): number;
+  /** @param message - address of a `struct msghdr` */
+  recvmsg(fd: number, message: number, flags: number): number;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
   /** @param argument - address of the request's structure */
@@ -39,6 +59,12 @@ const SIGNATURES = {
   read: ['int64', ['int', 'int64', 'size_t']],
   writev: ['int64', ['int', 'int64', 'int']],
   pread: ['int64', ['int', 'int64', 'size_t', 'int64']],
+  write: ['int64', ['int', 'int64', 'size_t']],
+  splice: ['int64', ['int', 'int64', 'int', 'int64', 'size_t', 'uint']],
+  pipe2: ['int', ['int64', 'int']],
+  fcntl: ['int', ['int', 'int', 'int64']],
+  socketpair: ['int', ['int', 'int', 'int', 'int64']],
+  recvmsg: ['int64', ['int', 'int64', 'int']],
   open: ['int', ['str', 'int', 'uint']],
   close: ['int', ['int']],
   ioctl: ['int', ['int', 'ulong', 'int64']],

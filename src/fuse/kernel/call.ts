@@ -1,0 +1,51 @@
+import type { RequestHeader } from '../wire/request-header.ts';
+import type { FuseContext } from '../operations.ts';
+
+/** The kernel has interrupted a request, or the mount ends. */
+export class RequestAbortedError extends Error {
+  override readonly name = 'AbortError';
+}
+
+/** A request that the main thread works on. */
+export class Call implements FuseContext {
+  readonly unique: bigint;
+  readonly method: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly pid: number;
+  readonly startedMs: number;
+  /** Nothing may be sent for it any more. */
+  isAnswered = false;
+  #controller: AbortController | undefined;
+  #reason: RequestAbortedError | undefined;
+
+  constructor(header: RequestHeader, method: string, startedMs: number) {
+    this.unique = header.unique;
+    this.method = method;
+    this.uid = header.uid;
+    this.gid = header.gid;
+    this.pid = header.pid;
+    this.startedMs = startedMs;
+  }
+
+  /** Made when first asked for: most operations never wait. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#reason !== undefined) this.#controller.abort(this.#reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Whether {@link abort} was called. */
+  get isAborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  /** Aborts the signal; only the first call counts. */
+  abort(reason: RequestAbortedError): void {
+    if (this.#reason !== undefined) return;
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}

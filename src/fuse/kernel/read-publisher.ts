@@ -1,0 +1,56 @@
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import type { SessionMetrics } from './session-metrics.ts';
+import { DURATION_BUCKETS, READ_SIZE_BUCKETS } from './session-metrics.ts';
+import type { WorkerStats, WorkerTotals } from './worker-stats.ts';
+
+const PUBLISH_INTERVAL_MS = 1000;
+/** What was counted in a bucket is observed as this part of its upper bound: about its middle. */
+const MIDDLE = 0.75;
+
+/** Carries what workers count over to the metrics, once a second. */
+export class ReadPublisher {
+  readonly #stats: WorkerStats;
+  readonly #metrics: SessionMetrics;
+  readonly #clock: Clock;
+  #before: WorkerTotals;
+  #timer: Timer | undefined;
+
+  constructor(options: { stats: WorkerStats; metrics: SessionMetrics; clock: Clock }) {
+    this.#stats = options.stats;
+    this.#metrics = options.metrics;
+    this.#clock = options.clock;
+    this.#before = options.stats.totals();
+  }
+
+  start(): void {
+    this.#timer = this.#clock.setTimer(PUBLISH_INTERVAL_MS, () => {
+      this.publish();
+      this.start();
+    });
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.publish();
+  }
+
+  /** Brings the metrics up to date. */
+  publish(): void {
+    const now = this.#stats.totals();
+    const before = this.#before;
+    this.#before = now;
+    this.#metrics.readsByWorker.add(now.reads - before.reads);
+    this.#metrics.refused.add(now.refused - before.refused);
+    const duration = this.#metrics.duration('read');
+    now.durations.forEach((count, index) => {
+      const seconds = (DURATION_BUCKETS[index] as number) * MIDDLE;
+      for (let n = before.durations[index] as number; n < count; n++) duration.observe(seconds);
+    });
+    now.sizes.forEach((count, index) => {
+      const bytes = READ_SIZE_BUCKETS[index] as number;
+      for (let n = before.sizes[index] as number; n < count; n++) {
+        this.#metrics.readSize.observe(bytes);
+      }
+    });
+  }
+}

@@ -1,0 +1,25 @@
+/** What a device worker is started with. */
+export interface DeviceWorkerData {
+  readonly fd: number;
+  /** Number of the worker, from 0. */
+  readonly index: number;
+  readonly extents: SharedArrayBuffer;
+  readonly leases: SharedArrayBuffer;
+  readonly stats: SharedArrayBuffer;
+  /** The buffer that memory leases are offsets in; undefined when they are addresses. */
+  readonly memory: SharedArrayBuffer | undefined;
+  /** Whether to call libc directly. */
+  readonly useLibc: boolean;
+}
+
+/** A worker has answered a read from an extent that wants to be notified about. */
+export interface TouchedMessage {
+  readonly fh: bigint;
+  readonly offset: number;
+}
+
+/**
+ * What a device worker posts: a request frame for the main thread, a touched extent, `ready` when
+ * it is about to read for the first time, `unmounted` as the last message of an orderly end.
+ */
+export type DeviceWorkerMessage = Uint8Array | TouchedMessage | 'ready' | 'unmounted';
