@@ -24,6 +24,7 @@ const REGION_HOSTS = [
   /.*\.compat\.objectstorage\.(.*)\.oraclecloud\.com/,
   /^s3\.(\w*)(\.\w*)?\.cloud\.ovh\.net$/,
 ];
+const IP_ADDRESS = /^(\[.*\]|[0-9.]+)$/;
 const VPC_ENDPOINT = /^.*\.(.*)\.vpce\.amazonaws\.com/;
 
 /**
@@ -83,6 +84,8 @@ function placeOfPath(url: URL, bucket: string): Place {
 
 /** `bucket.endpoint`, or an AWS bucket's name alone. */
 function placeOfHost(url: URL): Place {
+  // A host that is an address has no label that could be a bucket.
+  if (IP_ADDRESS.test(url.hostname)) return { bucket: '' };
   const dot = url.host.indexOf('.');
   if (dot === -1) return { bucket: url.host, isRegionUnknown: true };
   const bucket = url.host.slice(0, dot);
@@ -133,8 +136,7 @@ function hasDot(text: string): boolean {
 }
 
 function toUrl(text: string, defaultScheme: string): URL {
-  const trimmed = text.replace(/^\/+|\/+$/g, '');
-  const full = trimmed.includes('://') ? trimmed : `${defaultScheme}://${trimmed}`;
+  const full = text.includes('://') ? text : `${defaultScheme}://${text}`;
   const url = URL.parse(full);
   if (url === null || !['http:', 'https:'].includes(url.protocol)) {
     throw new StoreError('bad-config', `bucket '${text}' is not an http or https URL`);
