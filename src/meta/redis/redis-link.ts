@@ -8,6 +8,7 @@ import { retryCall, type RetryPolicy } from '../retry.ts';
 import { createRedisClient, type RedisClient } from './redis-connect.ts';
 import { isLoginRefusal, toMetaError } from './redis-errors.ts';
 import type { RedisUrl } from './redis-url.ts';
+import { WriteBatch } from './write-batch.ts';
 
 const FIRST_PAUSE_MS = 20;
 const PAUSE_MAX_MS = 1000;
@@ -31,6 +32,7 @@ export class RedisLink {
   readonly #guard: CallGuard;
   readonly #metrics: OpMetrics;
   readonly #policy: RetryPolicy;
+  readonly #batch = new WriteBatch();
   readonly #waitingForReady = new Set<() => void>();
   #client: RedisClient | undefined;
   #isAway = false;
@@ -94,7 +96,9 @@ export class RedisLink {
       this.#guard.run(name, signal, (call) =>
         retryCall(call, this.#policy, () => {
           const client = this.#client;
-          return client?.status === 'ready' ? work(client) : this.#whenReady(call).then(work);
+          if (client?.status !== 'ready') return this.#whenReady(call).then(work);
+          this.#batch.join(client);
+          return work(client);
         }),
       ),
     );
