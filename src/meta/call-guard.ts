@@ -6,6 +6,8 @@ import { MetaError } from './engine.ts';
 export interface GuardedCall {
   /** Aborted when nobody waits for the call any more. */
   readonly signal: AbortSignal;
+  /** The same as `signal.aborted`, without making a signal. */
+  readonly isOver: boolean;
   /** Set by retries, so that the deadline's error can say why nothing worked. */
   lastError: unknown;
 }
@@ -115,6 +117,10 @@ class WaitingCall implements GuardedCall {
     this.name = name;
     this.endsAtMs = endsAtMs;
     this.#reject = reject;
+  }
+
+  get isOver(): boolean {
+    return this.#endedBy !== undefined;
   }
 
   get signal(): AbortSignal {

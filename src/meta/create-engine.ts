@@ -2,6 +2,7 @@ import type { EngineContext } from './engine-context.ts';
 import { type MetaEngine, MetaError } from './engine.ts';
 import type { Environment } from './password.ts';
 import { RedisEngine } from './redis/redis-engine.ts';
+import { SqliteEngine } from './sqlite/sqlite-engine.ts';
 
 /** Longest time of one metadata call, retries included, unless told otherwise. */
 export const META_DEADLINE_MS = 10_000;
@@ -31,6 +32,8 @@ export function createMetaEngine(url: string, options: CreateEngineOptions): Met
     case 'rediss':
     case 'unix':
       return new RedisEngine(url, env, context);
+    case 'sqlite3':
+      return new SqliteEngine(url, context);
     default:
       throw new MetaError('bad-url', schemeProblem(scheme));
   }

@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.ts';
-import { sleep } from '../runtime/deadline.ts';
+import { abortReason, sleep } from '../runtime/deadline.ts';
 import type { Random } from '../runtime/random.ts';
 import type { GuardedCall } from './call-guard.ts';
 import type { MetaError } from './engine.ts';
@@ -31,7 +31,7 @@ export async function retryCall<T>(
     try {
       return await attempt();
     } catch (error) {
-      call.signal.throwIfAborted();
+      if (call.isOver) throw abortReason(call.signal);
       const failure = policy.classify(error);
       if (!failure.retryable) throw failure;
       call.lastError = failure;
