@@ -59,7 +59,11 @@ export class PrometheusMetrics implements Metrics {
       });
     });
     const child = metric.labels(spec.labels ?? {});
-    return { observe: (value: number) => child.observe(value) };
+    return {
+      observe: (value: number, times = 1) => {
+        for (let n = 0; n < times; n++) child.observe(value);
+      },
+    };
   }
 
   /** Calls `refresh` before each scrape, for numbers that live elsewhere (tiers, worker threads). */

@@ -11,7 +11,8 @@ export interface Gauge {
 
 /** Observed values, in buckets. */
 export interface Histogram {
-  observe(value: number): void;
+  /** @param times - how often the value was observed; default 1 */
+  observe(value: number, times?: number): void;
 }
 
 /** Label names and values that tell metrics of one name apart, e.g. `{ method: 'GET' }`. */
@@ -54,7 +55,7 @@ export function memoryMetrics(): MemoryMetrics {
       set: (value) => void values.set(metricKey(spec.name, spec.labels), value),
       add: (amount) => void bump(metricKey(spec.name, spec.labels), amount),
     }),
-    histogram: (spec) => ({ observe: () => void bump(metricKey(spec.name, spec.labels), 1) }),
+    histogram: (spec) => ({ observe: (_, times = 1) => void bump(metricKey(spec.name, spec.labels), times) }),
     value: (name, labels) => values.get(metricKey(name, labels)) ?? 0,
   };
 }

@@ -3,11 +3,11 @@ import type { SessionMetrics } from './session-metrics.ts';
 import { DURATION_BUCKETS, READ_SIZE_BUCKETS } from './session-metrics.ts';
 import type { WorkerStats, WorkerTotals } from './worker-stats.ts';
 
-const PUBLISH_INTERVAL_MS = 1000;
+const PUBLISH_INTERVAL_MS = 250;
 /** What was counted in a bucket is observed as this part of its upper bound: about its middle. */
 const MIDDLE = 0.75;
 
-/** Carries what workers count over to the metrics, once a second. */
+/** Carries what workers count over to the metrics, four times a second. */
 export class ReadPublisher {
   readonly #stats: WorkerStats;
   readonly #metrics: SessionMetrics;
@@ -43,14 +43,12 @@ export class ReadPublisher {
     this.#metrics.refused.add(now.refused - before.refused);
     const duration = this.#metrics.duration('read');
     now.durations.forEach((count, index) => {
-      const seconds = (DURATION_BUCKETS[index] as number) * MIDDLE;
-      for (let n = before.durations[index] as number; n < count; n++) duration.observe(seconds);
+      const times = count - (before.durations[index] as number);
+      if (times > 0) duration.observe((DURATION_BUCKETS[index] as number) * MIDDLE, times);
     });
     now.sizes.forEach((count, index) => {
-      const bytes = READ_SIZE_BUCKETS[index] as number;
-      for (let n = before.sizes[index] as number; n < count; n++) {
-        this.#metrics.readSize.observe(bytes);
-      }
+      const times = count - (before.sizes[index] as number);
+      if (times > 0) this.#metrics.readSize.observe(READ_SIZE_BUCKETS[index] as number, times);
     });
   }
 }
