@@ -10,13 +10,7 @@ import type { Startable } from '../runtime/startable.ts';
  * for its limits; `protocol`: frames that make no sense, or another version; `corrupt`: a checksum
  * did not match; `failed`: it could not get the block itself (its message says why).
  */
-export type PeerErrorCode =
-  | 'unreachable'
-  | 'timeout'
-  | 'busy'
-  | 'protocol'
-  | 'corrupt'
-  | 'failed';
+export type PeerErrorCode = 'unreachable' | 'timeout' | 'busy' | 'protocol' | 'corrupt' | 'failed';
 
 /** A peer did not deliver. */
 export class PeerError extends CodedError<PeerErrorCode> {}
