@@ -1,7 +1,7 @@
 import type { ByteRange } from '../block/byte-range.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { abortReason } from '../runtime/deadline.ts';
-import { chunkStream } from './chunk-stream.ts';
+import { chunkStream, discardChunks } from './chunk-stream.ts';
 import { type ObjectBody, type ObjectInfo, type ObjectStore, StoreError } from './object-store.ts';
 
 /** How long a store may be silent. */
@@ -62,7 +62,12 @@ async function get(
 ): Promise<ObjectBody> {
   const watchdog = new Watchdog(options.clock, `GET ${key}`, options.signal);
   try {
-    const body = await watchdog.run(options.getTimeoutMs, (own) => store.get(key, range, own));
+    const body = await watchdog.run(options.getTimeoutMs, async (own) => {
+      const answer = await store.get(key, range, own);
+      // Too late: nobody waits for it any more, so nobody else would close it.
+      if (own.aborted) await discardChunks(answer.chunks);
+      return answer;
+    });
     const source = body.chunks[Symbol.asyncIterator]();
     const next = () => source.next();
     const chunks = chunkStream({
