@@ -22,27 +22,32 @@ export interface ErrnoReport {
 /**
  * The one place that turns failures into error numbers.
  *
- * Expected outcomes (`FsError`) pass. Known failures of a layer are counted (`vfs_errors`) and
- * logged. Everything else is a bug of ours: EIO, an error line with the stack, and `bug_total`.
+ * Expected outcomes (`FsError`) pass. Lost data (EIO) and known failures of a layer are counted
+ * (`vfs_errors`) and logged. Everything else is a bug of ours: EIO, an error line with the stack, and `bug_total`.
  */
 export function errnoOf(error: unknown, report: ErrnoReport): FsError {
-  if (error instanceof FsError) return error;
+  if (error instanceof FsError) {
+    if (error.code === 'EIO') complain(error, 'EIO', report);
+    return error;
+  }
   if (report.signal?.aborted === true || isAbort(error)) {
     return new FsError('EINTR', `${report.operation} was interrupted`, { cause: error });
   }
   const code = knownCode(error);
   if (code === undefined) return bug(error, report);
-  const message = (error as Error).message;
-  const { operation } = report;
-  report.metrics
+  complain(error, code, report);
+  return new FsError(code, (error as Error).message, { cause: error });
+}
+
+function complain(error: unknown, code: ErrnoName, { logger, metrics, operation }: ErrnoReport) {
+  metrics
     .counter({
       name: 'vfs_errors',
       help: 'Operations that failed',
       labels: { operation, errno: code },
     })
     .add();
-  report.logger.warn({ operation, errno: code, error: causes(error) }, `${operation} failed`);
-  return new FsError(code, message, { cause: error });
+  logger.warn({ operation, errno: code, error: causes(error) }, `${operation} failed`);
 }
 
 function bug(error: unknown, { logger, metrics, operation }: ErrnoReport): FsError {

@@ -221,7 +221,6 @@ export class Reader {
   #verdict(error: unknown, signal: AbortSignal, what: string): unknown {
     if (signal.aborted || !mayPass(error)) return error;
     this.#failed.add();
-    this.#parts.logger.error({ error: String(error) }, `${what} failed for good`);
     return new FsError('EIO', `${what} failed`, { cause: error });
   }
 }
