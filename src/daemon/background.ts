@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
+import { systemClock } from '../runtime/clock.ts';
 import { UsageError } from './quantities.ts';
 
 /** Set for the process that really mounts; it reports by IPC when it has. */
@@ -41,12 +42,12 @@ export async function runInBackground(log: string): Promise<number> {
 
 function reportOf(child: ReturnType<typeof spawn>, log: string): Promise<BackgroundReport> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => {
+    const timer = systemClock.setTimer(MOUNT_TIMEOUT_MS, () => {
       child.kill('SIGKILL');
       resolve({ mounted: false, message: `not mounted within ${MOUNT_TIMEOUT_MS / 1000} s` });
-    }, MOUNT_TIMEOUT_MS);
+    });
     const settle = (report: BackgroundReport) => {
-      clearTimeout(timer);
+      timer.cancel();
       resolve(report);
     };
     child.once('message', (message) => settle(message as BackgroundReport));

@@ -1,19 +1,16 @@
-import { type BlockKey, blockIdOf } from '../block/block-key.ts';
-import { CHUNK_BYTES } from '../block/geometry.ts';
+import { type BlockId, blockIdOf } from '../block/block-key.ts';
 import type { NodeId } from '../block/node-id.ts';
-import { objectKeyOf } from '../block/object-key.ts';
 import type { SliceRecord } from '../block/slice-record.ts';
 import type { GroupRing } from '../mesh/group-ring.ts';
-import type { MetaReader } from '../meta/engine.ts';
-import type { VolumeSetting } from '../meta/setting.ts';
 import type { BlockHandler, HeldIn, Membership, PeerClient } from '../peer/block-exchange.ts';
 import { FileType, modeOf } from '../posix/attr.ts';
-import type { Ino } from '../posix/ino.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { BlockInfo, NodeInfo } from '../vfs/node-info.ts';
 
 /** Blocks that one report looks up at most; a longer file is reported up to there. */
 const BLOCKS_MAX = 10_000;
 
-/** What `cachemesh info` shows. */
+/** What `cachemesh info` shows. Numbers that may pass 2^53 are decimal text. */
 export interface FileReport {
   readonly ino: string;
   readonly type: string;
@@ -30,97 +27,78 @@ export interface FileReport {
 export interface BlockReport {
   readonly object: string;
   readonly sizeBytes: number;
+  /** Undefined outside a cache group. */
   readonly owner: NodeId | undefined;
   readonly heldBy: readonly { node: NodeId | 'this node'; tier: 'memory' | 'disk' }[];
 }
 
-/** What a report is made from. */
-export interface FileReportParts {
-  readonly meta: MetaReader;
-  readonly setting: VolumeSetting;
+/** Who can say which blocks are held where. */
+export interface Holders {
   readonly local: BlockHandler;
   /** Undefined outside a cache group. */
   readonly group: { ring: GroupRing; membership: Membership; client: PeerClient } | undefined;
+  readonly logger: Logger;
 }
 
-/** @returns undefined when there is no such inode */
+/** Turns what the vfs knows of an inode into a report, and asks the group who holds its blocks. */
 export async function reportFile(
-  parts: FileReportParts,
-  ino: Ino,
+  node: NodeInfo,
+  holders: Holders,
   signal: AbortSignal,
-): Promise<FileReport | undefined> {
-  const attr = await parts.meta.getattr(ino, signal);
-  if (attr === undefined) return undefined;
-  const slices = attr.type === FileType.file ? await slicesOf(parts, ino, attr.length, signal) : [];
-  const keys = blocksOf(slices, parts.setting.blockBytes);
-  const typeName = Object.entries(FileType).find(([, type]) => type === attr.type)?.[0] ?? '';
+): Promise<FileReport> {
+  const { attr, ino } = node;
+  const slices: FileReport['slices'][number][] = [];
+  const blocks: BlockInfo[] = [];
+  for await (const chunk of node.chunks) {
+    for (const record of chunk.records) {
+      slices.push({ chunk: chunk.index, ...record, sliceId: record.sliceId.toString() });
+    }
+    blocks.push(...chunk.blocks);
+    if (blocks.length >= BLOCKS_MAX) break;
+  }
   return {
     ino: ino.toString(),
-    type: typeName,
+    type: Object.entries(FileType).find(([, type]) => type === attr.type)?.[0] ?? '',
     length: attr.length.toString(),
     mode: modeOf(attr).toString(8),
     uid: attr.uid,
     gid: attr.gid,
     mtime: `${attr.mtime.seconds}.${String(attr.mtime.nanoseconds).padStart(9, '0')}`,
-    slices: slices.map((slice) => ({ ...slice, sliceId: slice.sliceId.toString() })),
-    blocks: await holdersOf(parts, keys, signal),
+    slices,
+    blocks: await holdersOf(blocks.slice(0, BLOCKS_MAX), holders, signal),
   };
 }
 
-async function slicesOf(parts: FileReportParts, ino: Ino, length: bigint, signal: AbortSignal) {
-  const chunks = Number((length + BigInt(CHUNK_BYTES) - 1n) / BigInt(CHUNK_BYTES));
-  const slices: (SliceRecord & { chunk: number })[] = [];
-  for (let chunk = 0; chunk < chunks && slices.length < BLOCKS_MAX; chunk += 1) {
-    const records = await parts.meta.readChunk(ino, chunk, signal);
-    slices.push(...records.map((record) => ({ ...record, chunk })));
-  }
-  return slices;
-}
-
-function blocksOf(slices: readonly SliceRecord[], blockBytes: number): BlockKey[] {
-  const keys = new Map<string, BlockKey>();
-  for (const { sliceId, size } of slices) {
-    if (sliceId === 0n) continue;
-    for (let index = 0; index * blockBytes < size && keys.size < BLOCKS_MAX; index += 1) {
-      const sizeBytes = Math.min(blockBytes, size - index * blockBytes);
-      const key = { sliceId, index, sizeBytes };
-      keys.set(blockIdOf(key), key);
-    }
-  }
-  return [...keys.values()];
-}
-
-async function holdersOf(parts: FileReportParts, keys: readonly BlockKey[], signal: AbortSignal) {
-  const { group, setting } = parts;
-  const naming = { volumeName: setting.name, hashPrefix: setting.hashPrefix };
-  const ids = keys.map(blockIdOf);
-  const others = group?.membership.current().members.map(({ nodeId }) => nodeId) ?? [];
-  const asked = others.filter((node) => node !== group?.ring.self);
+async function holdersOf(blocks: readonly BlockInfo[], holders: Holders, signal: AbortSignal) {
+  const { group, local } = holders;
+  const ids = blocks.map(({ key }) => blockIdOf(key));
+  const members = group?.membership.current().members.map(({ nodeId }) => nodeId) ?? [];
+  const others = members.filter((node) => node !== group?.ring.self);
   const answers = await Promise.all(
-    asked.map(async (node) => ({ node, tiers: await askHolds(group?.client, node, ids, signal) })),
+    others.map(async (node) => ({ node, tiers: await askHolds(holders, node, ids, signal) })),
   );
-  const self = parts.local.holds(ids);
-  return keys.map((key, at) => {
-    const heldBy = [{ node: 'this node' as const, tiers: self }, ...answers].flatMap((answer) => {
-      const tier = answer.tiers[at];
-      return tier === undefined ? [] : [{ node: answer.node, tier }];
+  const self = { node: 'this node' as const, tiers: local.holds(ids) };
+  return blocks.map(({ key, objectKey }, at) => {
+    const heldBy = [self, ...answers].flatMap(({ node, tiers }) => {
+      const tier = tiers[at];
+      return tier === undefined ? [] : [{ node, tier }];
     });
-    const object = objectKeyOf(naming, key);
-    const owner = group?.ring.owners(ids[at] as (typeof ids)[number], 1)[0];
-    return { object, sizeBytes: key.sizeBytes, owner, heldBy };
+    const owner = group?.ring.owners(blockIdOf(key), 1)[0];
+    return { object: objectKey, sizeBytes: key.sizeBytes, owner, heldBy };
   });
 }
 
 /** A member that does not answer is shown as holding nothing: the report is about now. */
 async function askHolds(
-  client: PeerClient | undefined,
+  { group, logger }: Holders,
   node: NodeId,
-  ids: readonly ReturnType<typeof blockIdOf>[],
+  ids: readonly BlockId[],
   signal: AbortSignal,
 ): Promise<HeldIn[]> {
   try {
-    return (await client?.holds(node, ids, signal)) ?? [];
-  } catch {
+    return (await group?.client.holds(node, ids, signal)) ?? [];
+  } catch (error) {
+    logger.warn({ node, error: String(error) }, 'a member did not say what it holds');
     return [];
   }
 }

@@ -57,7 +57,8 @@ function groupOptions(command: Command): void {
     .option('--group-weight <N>', 'share of the blocks that this node keeps', '100')
     .option('--no-sharing', 'use the group without keeping blocks for it')
     .option('--peers <MULTIADDRS>', 'fixed members, separated by ",", besides discovered ones')
-    .option('--listen <ADDRESS>', 'where peers reach this node', '0.0.0.0:0');
+    .option('--listen <ADDRESS>', 'where peers reach this node', '0.0.0.0:0')
+    .option('--announce <ADDRESSES>', 'told to peers instead of the addresses of the interfaces');
 }
 
 function readingOptions(command: Command): Command {
@@ -84,5 +85,7 @@ function readingOptions(command: Command): Command {
     .option('--open-cache-limit <N>', 'files remembered', '10000')
     .option('--max-readahead <SIZE>', 'per stream (default: 8 blocks)')
     .option('--hide-internal', 'keep .trash and the like out of the listing of the root')
-    .option('--enable-xattr', 'extended attributes');
+    .option('--enable-xattr', 'extended attributes')
+    .option('--enable-cap', 'security.capability, with --enable-xattr')
+    .option('--enable-selinux', 'security.selinux, with --enable-xattr');
 }

@@ -60,6 +60,8 @@ export interface GroupConfig {
   readonly noSharing: boolean;
   readonly peers: readonly string[];
   readonly listen: { host: string; port: number };
+  /** Addresses to give to others instead of those of the interfaces. */
+  readonly announce: readonly string[];
 }
 
 /** The kernel's side. */
@@ -83,13 +85,15 @@ export interface ReadingConfig {
   readonly maxReadaheadBytes: number | undefined;
   readonly hideInternal: boolean;
   readonly enableXattr: boolean;
+  readonly enableCap: boolean;
+  readonly enableSelinux: boolean;
 }
 
 /** What commander hands over: option names in camel case, values as typed by the user. */
 export type RawOptions = Readonly<Record<string, string | boolean | undefined>>;
 
 /** Values of `--cache-eviction`; the first is the default. */
-export const EVICTIONS = ['sieve', '2-random', 'lru', 'none'] as const;
+export const EVICTIONS = ['steady', '2-random', 'lru', 'none'] as const;
 /** Values of `--verify-cache-checksum`; the first is the default. */
 export const VERIFY_MODES = ['once', 'extend', 'shrink', 'full', 'none'] as const;
 
@@ -165,6 +169,10 @@ function groupConfig(raw: RawOptions): GroupConfig {
     noSharing: raw['noSharing'] === true,
     peers: peers?.split(',').filter((peer) => peer !== '') ?? [],
     listen: parseAddress('--listen', text(raw, 'listen')),
+    announce:
+      optional(raw, 'announce')
+        ?.split(',')
+        .filter((address) => address !== '') ?? [],
   };
 }
 
@@ -197,6 +205,8 @@ function readingConfig(raw: RawOptions): ReadingConfig {
       readahead === undefined ? undefined : parseSize('--max-readahead', readahead),
     hideInternal: raw['hideInternal'] === true,
     enableXattr: raw['enableXattr'] === true,
+    enableCap: raw['enableCap'] === true,
+    enableSelinux: raw['enableSelinux'] === true,
   };
 }
 

@@ -1,5 +1,6 @@
 import { setPriority } from 'node:os';
 import { reportToParent } from './background.ts';
+import { systemClock } from '../runtime/clock.ts';
 import { Daemon } from './daemon.ts';
 import type { MountConfig } from './mount-config.ts';
 import { createLogger } from './pino-logger.ts';
@@ -22,16 +23,19 @@ export async function runMount(config: MountConfig): Promise<void> {
   const ended = endOf(daemon);
   try {
     await daemon.start();
-    process.stderr.write(`cachemesh: ${daemon.volumeName} is mounted at ${config.mountpoint}\n`);
+    const metrics = daemon.metricsUrl === undefined ? '' : `, metrics at ${daemon.metricsUrl}`;
+    process.stderr.write(
+      `cachemesh: ${daemon.volumeName} is mounted at ${config.mountpoint}${metrics}\n`,
+    );
     reportToParent({ mounted: true, message: '' });
     await ended;
   } finally {
-    const timer = setTimeout(() => {
+    const timer = systemClock.setTimer(STOP_TIMEOUT_MS, () => {
       logger.error({ timeoutMs: STOP_TIMEOUT_MS }, 'stopping takes too long, ending now');
       process.exit(1);
-    }, STOP_TIMEOUT_MS);
+    });
     await daemon.stop();
-    clearTimeout(timer);
+    timer.cancel();
   }
 }
 

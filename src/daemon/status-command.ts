@@ -4,6 +4,7 @@ import type { VolumeUsage } from '../meta/engine.ts';
 import type { SessionRecord } from '../meta/session.ts';
 import type { VolumeSetting } from '../meta/setting.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { isoTime } from '../runtime/iso-time.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { memoryMetrics } from '../runtime/metrics.ts';
 import { systemRandom } from '../runtime/random.ts';
@@ -52,7 +53,7 @@ function statusOf(setting: VolumeSetting, usage: VolumeUsage, sessions: readonly
     },
     sessions: sessions.map(({ sid, expiresAtMs, info }) => ({
       sid: sid.toString(),
-      expires: new Date(expiresAtMs).toISOString(),
+      expires: isoTime(expiresAtMs),
       expired: expiresAtMs < systemClock.wallMs(),
       ...info,
     })),
@@ -77,7 +78,7 @@ function tablesOf(
       info?.HostName ?? '',
       info?.MountPoint ?? '',
       info?.Version ?? '',
-      new Date(expiresAtMs).toISOString(),
+      isoTime(expiresAtMs),
       member?.Group ?? '',
       member === undefined ? '' : String(member.NoSharing ? 'no sharing' : member.Weight),
       member?.PeerId ?? '',

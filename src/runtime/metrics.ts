@@ -55,7 +55,9 @@ export function memoryMetrics(): MemoryMetrics {
       set: (value) => void values.set(metricKey(spec.name, spec.labels), value),
       add: (amount) => void bump(metricKey(spec.name, spec.labels), amount),
     }),
-    histogram: (spec) => ({ observe: (_, times = 1) => void bump(metricKey(spec.name, spec.labels), times) }),
+    histogram: (spec) => ({
+      observe: (_, times = 1) => void bump(metricKey(spec.name, spec.labels), times),
+    }),
     value: (name, labels) => values.get(metricKey(name, labels)) ?? 0,
   };
 }

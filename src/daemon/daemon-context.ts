@@ -1,0 +1,16 @@
+import type { Clock } from '../runtime/clock.ts';
+import type { Logger } from '../runtime/logger.ts';
+import type { Metrics } from '../runtime/metrics.ts';
+import type { Random } from '../runtime/random.ts';
+import type { Libc } from '../runtime/system/libc.ts';
+
+/** The surroundings that every part of a daemon is given. */
+export interface DaemonContext {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Undefined where native system calls cannot be had. */
+  readonly libc: Libc | undefined;
+}

@@ -1,0 +1,72 @@
+import { createMetaEngine } from '../meta/create-engine.ts';
+import type { MetaEngine } from '../meta/engine.ts';
+import type { VolumeSetting } from '../meta/setting.ts';
+import { type Ino, ROOT_INO } from '../posix/ino.ts';
+import { BlockOrigin } from '../store/block-origin.ts';
+import { createObjectStore } from '../store/create-store.ts';
+import { loadDataKey } from '../store/data-key.ts';
+import type { DaemonContext } from './daemon-context.ts';
+import type { OriginConfig } from './mount-config.ts';
+import { UsageError } from './quantities.ts';
+import type { ShutdownStack } from './shutdown-stack.ts';
+
+/** A volume's metadata and the origin of its blocks, connected. */
+export interface OpenVolume {
+  readonly meta: MetaEngine;
+  /** With `--storage` and `--bucket` applied. */
+  readonly setting: VolumeSetting;
+  readonly origin: BlockOrigin;
+}
+
+/** @throws MetaError, StoreError: what is wrong with the volume, or how it cannot be reached */
+export async function openVolume(
+  metaUrl: string,
+  config: OriginConfig,
+  context: DaemonContext,
+  shutdown: ShutdownStack,
+): Promise<OpenVolume> {
+  const signal = new AbortController().signal;
+  const meta = createMetaEngine(metaUrl, context);
+  shutdown.push('metadata', () => meta.stop());
+  await meta.start();
+  const stored = await meta.loadSetting(signal);
+  const setting = {
+    ...stored,
+    storage: config.storage?.toLowerCase() ?? stored.storage,
+    bucket: config.bucket ?? stored.bucket,
+  };
+  const tuning = { downloadsMax: config.maxDownloads, getTimeoutMs: config.getTimeoutMs };
+  const store = await createObjectStore(setting, context, tuning, signal);
+  shutdown.push('object store', () => store.close());
+  context.logger.info({ store: store.displayName, meta: meta.displayUrl }, 'volume opened');
+  const origin = new BlockOrigin({
+    ...context,
+    store,
+    ioRetries: config.ioRetries,
+    format: {
+      naming: { volumeName: setting.name, hashPrefix: setting.hashPrefix },
+      compression: setting.compression,
+      encryption: encryptionOf(setting, context.env['JFS_RSA_PASSPHRASE']),
+    },
+  });
+  return { meta, setting, origin };
+}
+
+/** The inode of `--subdir`. @throws UsageError when there is no such directory */
+export async function findSubdir(meta: MetaEngine, subdir: string | undefined): Promise<Ino> {
+  let ino = ROOT_INO;
+  const signal = new AbortController().signal;
+  for (const name of (subdir ?? '').split('/').filter((part) => part !== '')) {
+    const entry = await meta.lookup(ino, Buffer.from(name), signal);
+    if (entry === undefined)
+      throw new UsageError(`--subdir: there is no "${subdir}" in the volume`);
+    ino = entry.ino;
+  }
+  return ino;
+}
+
+function encryptionOf(setting: VolumeSetting, passphrase: string | undefined) {
+  if (setting.encryptKeyPem === undefined) return undefined;
+  const dataKey = loadDataKey(setting.encryptKeyPem, passphrase);
+  return { dataKey, algo: setting.encryptAlgo };
+}
