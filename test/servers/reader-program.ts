@@ -1,0 +1,97 @@
+/**
+ * Reads files of a synthetic volume by read(2) and compares every byte. A process of its own: what
+ * it measures is not mixed with what the test does beside it, and a read that hangs hangs here.
+ *
+ * Standard input: a {@link ReadPlan} as JSON. Standard output: a {@link ReadResult} as JSON. SIGTERM
+ * ends it after the file at hand.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { ReadPlan, ReadResult } from './readers.ts';
+import { sliceBytes } from './synthetic-bytes.ts';
+import type { SyntheticFile } from './synthetic-volume.ts';
+
+const REPORTED_MAX = 50;
+
+const plan = JSON.parse(await text(process.stdin)) as ReadPlan;
+const buffer = Buffer.alloc(plan.readBytes);
+const result = { bytes: 0, reads: 0, slowestMs: 0, wrong: [] as string[], errors: [] as string[] };
+let stopped = false;
+process.on('SIGTERM', () => {
+  stopped = true;
+});
+
+async function main(): Promise<void> {
+  for (let pass = 0; pass < plan.passes && !stopped; pass += 1) {
+    for (const file of plan.files) {
+      if (stopped) break;
+      readFile(file);
+      // Otherwise the signal is never seen.
+      await nextTurn();
+    }
+  }
+  process.stdout.write(JSON.stringify(result satisfies ReadResult));
+}
+
+function readFile(file: SyntheticFile): void {
+  let offset = 0;
+  let fd: number | undefined;
+  try {
+    fd = timed(() => openSync(`${plan.mountpoint}/${file.path}`, 'r'));
+    const { size } = fstatSync(fd);
+    if (size !== file.sizeBytes) note(result.wrong, `${file.path}: ${size} bytes long`);
+    while (offset < file.sizeBytes) {
+      const length = readAt(fd, offset);
+      check(file, offset, length);
+      if (length === 0) break;
+      offset += length;
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    note(result.errors, `${code ?? String(error)} at ${offset} of ${file.path}`);
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function readAt(fd: number, offset: number): number {
+  const length = timed(() => readSync(fd, buffer, 0, buffer.length, offset));
+  result.reads += 1;
+  result.bytes += length;
+  return length;
+}
+
+function check(file: SyntheticFile, offset: number, length: number): void {
+  if (length === 0) note(result.wrong, `${file.path}: ends at ${offset}`);
+  let start = 0;
+  let at = 0;
+  for (const { sliceId, length: pieceLength } of file.pieces) {
+    const from = Math.max(offset, start);
+    const to = Math.min(offset + length, start + pieceLength);
+    if (to > from) {
+      const expected = sliceBytes(sliceId, from - start, to - from);
+      if (expected.compare(buffer, at, at + to - from) !== 0) {
+        note(result.wrong, `${file.path}: wrong bytes in ${from} … ${to - 1}`);
+      }
+      at += to - from;
+    }
+    start += pieceLength;
+  }
+  if (at !== length) note(result.wrong, `${file.path}: ${length - at} bytes too many at ${offset}`);
+}
+
+function timed<T>(work: () => T): T {
+  const startMs = performance.now();
+  try {
+    return work();
+  } finally {
+    result.slowestMs = Math.max(result.slowestMs, performance.now() - startMs);
+  }
+}
+
+function note(list: string[], line: string): void {
+  if (list.length < REPORTED_MAX) list.push(line);
+}
+
+await main();
