@@ -130,7 +130,12 @@ export class BlockOrigin implements BlockSource {
       await discardChunks(body.chunks);
       throw corrupt(name, `has ${body.sizeBytes} bytes, expected ${into.byteLength}`);
     }
-    await receive(name, body, into, body.crc32c === undefined ? onReady : undefined);
+    // With a checksum nothing is certain before the last byte.
+    await receive(
+      name,
+      body,
+      body.crc32c === undefined ? { into, signal, onReady } : { into, signal },
+    );
     onReady(into.byteLength);
   }
 
@@ -141,7 +146,7 @@ export class BlockOrigin implements BlockSource {
       throw corrupt(name, `has ${body.sizeBytes} bytes, too many for ${into.byteLength}`);
     }
     const stored = new Uint8Array(body.sizeBytes);
-    await receive(name, body, stored, undefined);
+    await receive(name, body, { into: stored, signal });
     const plain = await this.#toPlain(name, stored, into.byteLength);
     if (signal.aborted) throw abortReason(signal);
     if (plain.byteLength !== into.byteLength) {
@@ -188,12 +193,12 @@ interface Fetch {
 async function receive(
   name: string,
   body: ObjectBody,
-  into: Uint8Array,
-  onReady: ((readyBytes: number) => void) | undefined,
+  { into, signal, onReady }: Pick<Fetch, 'into' | 'signal'> & Partial<Pick<Fetch, 'onReady'>>,
 ): Promise<void> {
   let at = 0;
   let sum = 0;
   for await (const chunk of body.chunks) {
+    if (signal.aborted) throw abortReason(signal);
     if (at + chunk.byteLength > into.byteLength) throw corrupt(name, 'is longer than announced');
     into.set(chunk, at);
     at += chunk.byteLength;
