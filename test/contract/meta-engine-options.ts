@@ -1,0 +1,27 @@
+import { createMetaEngine } from '../../src/meta/create-engine.ts';
+import type { MetaEngine } from '../../src/meta/engine.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { memoryMetrics, type Metrics } from '../../src/runtime/metrics.ts';
+import { systemRandom } from '../../src/runtime/random.ts';
+
+/** An engine with the machine's clock; everything can be replaced. */
+export function testEngine(
+  url: string,
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly deadlineMs?: number;
+    readonly wallMs?: () => number;
+    readonly metrics?: Metrics;
+  } = {},
+): MetaEngine {
+  const { env = {}, deadlineMs = 10_000, wallMs, metrics = memoryMetrics() } = options;
+  return createMetaEngine(url, {
+    env,
+    deadlineMs,
+    metrics,
+    clock: wallMs === undefined ? systemClock : { ...systemClock, wallMs },
+    random: systemRandom,
+    logger: silentLogger,
+  });
+}
