@@ -1,0 +1,98 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { WireRecord } from '../../src/peer/checked-msgpack.ts';
+import {
+  encodeFrame,
+  FrameDecoder,
+  HEADER_BYTES_MAX,
+  PAYLOAD_BYTES_MAX,
+} from '../../src/peer/frame-codec.ts';
+
+interface Frame {
+  readonly header: WireRecord;
+  readonly payload: Uint8Array;
+}
+
+function collector() {
+  const frames: Frame[] = [];
+  const decoder = new FrameDecoder({
+    roomFor: (_, payloadBytes) => new Uint8Array(payloadBytes),
+    onFrame: (header, payload) => void frames.push({ header, payload }),
+  });
+  return { frames, decoder };
+}
+
+const frame = fc.record({
+  header: fc.record({ type: fc.string(), offset: fc.nat() }),
+  payload: fc.uint8Array({ maxLength: 600 }),
+});
+
+test('frames come back whole, however their bytes are cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(frame, { maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 }),
+      (sent, cuts) => {
+        const bytes = Buffer.concat(
+          sent.flatMap(({ header, payload }) => [encodeFrame(header, payload.byteLength), payload]),
+        );
+        const { frames, decoder } = collector();
+        for (let at = 0, cut = 0; at < bytes.byteLength; cut += 1) {
+          const length = cuts[cut % cuts.length] as number;
+          decoder.push(bytes.subarray(at, at + length));
+          at += length;
+        }
+        expect(frames.map(({ header }) => header)).toEqual(
+          sent.map(({ header, payload }) =>
+            payload.byteLength > 0 ? { ...header, bytes: payload.byteLength } : header,
+          ),
+        );
+        frames.forEach(({ payload }, index) => {
+          expect(Buffer.compare(payload, sent[index]?.payload as Uint8Array)).toBe(0);
+        });
+      },
+    ),
+  );
+});
+
+describe('bytes that are no frame', () => {
+  const good = encodeFrame({ type: 'end' });
+  const changed = (at: number, byte: number) => {
+    const bytes = good.slice();
+    bytes[at] = byte;
+    return bytes;
+  };
+  const header = (bytes: number) => {
+    const prefix = good.slice(0, 8);
+    new DataView(prefix.buffer).setUint32(4, bytes);
+    return prefix;
+  };
+  test.each([
+    ['magic', changed(0, 0), /no frame/],
+    ['version', changed(3, 2), /version 2; this node speaks 1/],
+    ['no header', header(0), /0 bytes/],
+    ['header too long', header(HEADER_BYTES_MAX + 1), /65537 bytes/],
+    ['payload too long', encodeFrame({}, PAYLOAD_BYTES_MAX + 1), /no possible length/],
+    ['negative payload', encodeFrame({ bytes: -1 }), /no possible length/],
+    ['fractional payload', encodeFrame({ bytes: 1.5 }), /no possible length/],
+    ['payload of text', encodeFrame({ bytes: '9' }), /no possible length/],
+  ])('%s', (_, bytes, message) => {
+    const { frames, decoder } = collector();
+    expect(() => decoder.push(bytes)).toThrow(message);
+    decoder.push(good);
+    expect(frames).toEqual([]);
+  });
+});
+
+test('a decoder that was stopped writes to no room any more', () => {
+  const room = new Uint8Array(4);
+  const decoder = new FrameDecoder({
+    roomFor: () => room,
+    onFrame: () => expect.unreachable(),
+  });
+  decoder.push(encodeFrame({ type: 'data' }, 4));
+  decoder.push(Uint8Array.of(1, 2));
+  decoder.stop();
+  decoder.push(Uint8Array.of(3, 4));
+  expect([...room]).toEqual([1, 2, 0, 0]);
+});
