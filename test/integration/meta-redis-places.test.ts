@@ -1,0 +1,192 @@
+import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { Cluster, Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { MetaEngine } from '../../src/meta/engine.ts';
+import { expectEntries, expectListings } from '../contract/meta-engine-manifest.ts';
+import { testEngine } from '../contract/meta-engine-options.ts';
+import { fixtureDir, loadFixture, type LoadedFixture } from '../servers/fixtures.ts';
+import { freePort } from '../servers/free-port.ts';
+import { startRedisCluster } from '../servers/redis-cluster.ts';
+import { startRedisSentinel } from '../servers/redis-sentinel.ts';
+import { type RedisServer, startRedis } from '../servers/redis.ts';
+import { makeTempDir } from '../servers/temp.ts';
+
+const signal = new AbortController().signal;
+const dumpPath = join(fixtureDir('acl'), 'dump.rdb');
+const run = promisify(execFile);
+const INFO = {
+  Version: '1.4.1',
+  HostName: 'host',
+  MountPoint: '/mnt',
+  MountTime: '2026-01-01T00:00:00Z',
+  ProcessID: 1,
+};
+
+describe('places where Redis can be', () => {
+  let manifest: LoadedFixture['manifest'];
+  beforeAll(async () => {
+    const fixture = await loadFixture('acl');
+    ({ manifest } = fixture);
+    await fixture.stop();
+  });
+
+  /** Everything is found, and sessions can be written. */
+  const expectVolume = async (engine: MetaEngine) => {
+    await engine.start();
+    try {
+      await expectEntries(engine, manifest);
+      await expectListings(engine, manifest);
+      const sid = await engine.openSession(INFO, signal);
+      expect((await engine.listSessions(signal)).map((session) => session.sid)).toEqual([sid]);
+      await engine.closeSession(sid, signal);
+    } finally {
+      await engine.stop();
+    }
+  };
+
+  it('a Unix socket, with and without a database number', async () => {
+    const redis = await startRedis({ dumpPath });
+    await expectVolume(testEngine(`unix://${redis.socketPath}?db=0`));
+    await expectVolume(testEngine(`unix://${redis.socketPath}`));
+    await redis.stop();
+  });
+
+  it('another database', async () => {
+    const redis = await startRedis({ dumpPath });
+    await redis.command('SWAPDB', '0', '5');
+    await expectVolume(testEngine(`redis://127.0.0.1:${redis.port}/5`));
+    const empty = testEngine(`redis://127.0.0.1:${redis.port}/0`);
+    await expect(empty.start()).rejects.toMatchObject({ code: 'no-volume' });
+    const beyond = testEngine(`redis://127.0.0.1:${redis.port}/99`);
+    await expect(beyond.start()).rejects.toMatchObject({ code: 'refused' });
+    await redis.stop();
+  });
+
+  it('behind a password, from the URL or the environment', async () => {
+    const redis = await startRedis({ dumpPath, password: 'p@ss/w:rd' });
+    await expectVolume(testEngine(redis.url));
+    const bare = `redis://127.0.0.1:${redis.port}/0`;
+    await expectVolume(testEngine(bare, { env: { REDIS_PASSWORD: 'p@ss/w:rd' } }));
+    await expectVolume(testEngine(bare, { env: { META_PASSWORD: 'p@ss/w:rd' } }));
+    const path = join(redis.dir, 'password');
+    await writeFile(path, ' p@ss/w:rd\n');
+    await expectVolume(testEngine(bare, { env: { META_PASSWORD_FILE: path } }));
+    await expect(testEngine(bare).start()).rejects.toMatchObject({ code: 'refused' });
+    const wrong = testEngine(`redis://:wrong@127.0.0.1:${redis.port}/0`);
+    await expect(wrong.start()).rejects.toMatchObject({ code: 'refused' });
+    await redis.stop();
+  });
+
+  it('with a user who may not run scripts', async () => {
+    const redis = await startRedis({ dumpPath });
+    await redis.command('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-@scripting');
+    await expectVolume(testEngine(`redis://reader:pw@127.0.0.1:${redis.port}/0`));
+    await redis.stop();
+  });
+
+  it('a server that forgets its scripts', async () => {
+    const redis = await startRedis({ dumpPath });
+    const engine = testEngine(redis.url);
+    await engine.start();
+    await expectEntries(engine, manifest);
+    await redis.command('SCRIPT', 'FLUSH');
+    await expectEntries(engine, manifest);
+    await engine.stop();
+    await redis.stop();
+  });
+
+  it('a primary that sentinels name, also after a fail-over', async () => {
+    const sentinel = await startRedisSentinel({ dumpPath });
+    await expectVolume(testEngine(sentinel.url));
+    const engine = testEngine(sentinel.url);
+    await engine.start();
+    await sentinel.failOver();
+    const port = await sentinel.primaryPort();
+    const primary = new Redis({ port, host: '127.0.0.1' });
+    // Only the new primary knows it: an answer without it would be a stale one.
+    await primary.set('usedSpace', '123456');
+    await expect.poll(async () => (await engine.usage(signal)).usedBytes).toBe(123_456n);
+    const sid = await engine.openSession(INFO, signal);
+    await engine.closeSession(sid, signal);
+    primary.disconnect();
+    await engine.stop();
+    await sentinel.stop();
+  });
+
+  it('a cluster, named by all or by one of its members', async () => {
+    const cluster = await startRedisCluster();
+    const source = await startRedis({ dumpPath });
+    await copyKeys(
+      source,
+      cluster.nodes.map(({ port }) => port),
+      '{3}',
+    );
+    await expectVolume(testEngine(cluster.url.replace(/\/0$/, '/3')));
+    for (const { port } of cluster.nodes) {
+      await expectVolume(testEngine(`redis://127.0.0.1:${port}/3`));
+    }
+    const other = testEngine(cluster.url);
+    await expect(other.start()).rejects.toMatchObject({ code: 'no-volume' });
+    await source.stop();
+    await cluster.stop();
+  });
+
+  describe('TLS', () => {
+    let redis: RedisServer;
+    let tlsPort: number;
+    let ca: string;
+    beforeAll(async () => {
+      ({ redis, tlsPort, ca } = await startTls());
+    });
+    afterAll(async () => {
+      await redis?.stop();
+    });
+
+    it('with a certificate that an authority of ours vouches for', async () => {
+      await expectVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?tls-ca-cert-file=${ca}`));
+    });
+
+    it('without verification', async () => {
+      await expectVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?insecure-skip-verify=true`));
+    });
+
+    it('not with a certificate that nobody vouches for', async () => {
+      const engine = testEngine(`rediss://127.0.0.1:${tlsPort}/0`, { deadlineMs: 500 });
+      await expect(engine.start()).rejects.toMatchObject({ code: 'unavailable' });
+    });
+  });
+});
+
+/** Copies all keys of database 0 into the cluster, where the tag puts them into one slot. */
+async function copyKeys(source: RedisServer, ports: readonly number[], prefix: string) {
+  const from = new Redis({ port: source.port, host: '127.0.0.1' });
+  const to = new Cluster(ports.map((port) => ({ port, host: '127.0.0.1' })));
+  for (const key of await from.keys('*')) {
+    const dump = (await from.dumpBuffer(key)) as Buffer;
+    await to.restore(`${prefix}${key}`, 0, dump);
+  }
+  from.disconnect();
+  to.disconnect();
+}
+
+async function startTls(): Promise<{ redis: RedisServer; tlsPort: number; ca: string }> {
+  const dir = await makeTempDir('tls');
+  const [key, ca] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+  await run('openssl', [
+    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+    ...['-keyout', key, '-out', ca, '-days', '2', '-subj', '/CN=localhost'],
+    ...['-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
+  ]);
+  const tlsPort = await freePort();
+  const redis = await startRedis({
+    dumpPath,
+    args: [
+      ...['--tls-port', String(tlsPort), '--tls-cert-file', ca, '--tls-key-file', key],
+      ...['--tls-ca-cert-file', ca, '--tls-auth-clients', 'no'],
+    ],
+  });
+  return { redis, tlsPort, ca };
+}
