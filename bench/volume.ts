@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { startRedis } from '../test/servers/redis.ts';
 import { startRgw, type RgwAddress } from '../test/servers/rgw.ts';
 import { makeTempDir } from '../test/servers/temp.ts';
@@ -54,8 +55,19 @@ export async function gatewayVolume(
   const rgw = await startRgw();
   stage.onEnd('the object gateway', () => rgw.stop());
   const { address } = rgw;
+  await createBucket(address, content.name);
   const storage = ['s3', `${address.endpoint}/${content.name}`] as const;
   return makeVolume(stage, { content, storage, rgw: address }, signal);
+}
+
+/** Juicefs asks for a bucket in a region that the gateway does not have. */
+async function createBucket(rgw: RgwAddress, name: string): Promise<void> {
+  const client = new S3Client({
+    ...{ endpoint: rgw.endpoint, region: 'us-east-1', forcePathStyle: true },
+    credentials: { accessKeyId: rgw.accessKey, secretAccessKey: rgw.secretKey },
+  });
+  await client.send(new CreateBucketCommand({ Bucket: name }));
+  client.destroy();
 }
 
 interface Origin {
