@@ -253,10 +253,10 @@ describe('a block from a gateway that fails', () => {
       sendNothing,
       sendObject(bytes, checked),
     );
-    const { into, ready } = await fill({ getTimeoutMs: 200 });
+    const { into, ready } = await fill({ getTimeoutMs: 500 });
     expect(Buffer.compare(into, bytes)).toBe(0);
     expect(ready).toEqual([bytes.length]);
-    expect(server.requests).toHaveLength(5);
+    expect(server.requests.length).toBeGreaterThanOrEqual(5);
   });
 
   test('without a checksum bytes are reported as they come, and never twice', async () => {
