@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import type { BlockId } from '../../src/block/block-key.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { LeaseTable } from '../../src/runtime/lease-table.ts';
@@ -109,4 +110,10 @@ export function openFiles(fd?: number): string[] {
       return [];
     }
   });
+}
+
+/** Compares as the runtime does: the test framework's own comparison takes seconds per megabyte. */
+export function expectBytes(actual: Uint8Array | undefined, expected: Uint8Array): void {
+  expect(actual?.byteLength).toBe(expected.byteLength);
+  expect(Buffer.compare(actual as Uint8Array, expected)).toBe(0);
 }
