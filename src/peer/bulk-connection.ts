@@ -145,7 +145,8 @@ export class BulkConnection {
       const retryable = code === 'busy' || code === 'timeout' || code === 'unreachable';
       const error = new PeerError(code, message, { retryable });
       // The server closes after these two; any other error leaves the connection in step.
-      if (code === 'protocol' || this.#settle === undefined) this.#fail(error);
+      if (code === 'protocol' || code === 'corrupt' || this.#settle === undefined)
+        this.#fail(error);
       else this.#settle(error);
       return;
     }

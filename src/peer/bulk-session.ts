@@ -205,11 +205,12 @@ export class BulkSession {
   /** Says what is wrong and hangs up. */
   #refuse(error: unknown): void {
     const { logger, metrics } = this.#context;
-    metrics.servedErrors('protocol').add();
-    logger.warn({ peer: this.#peer, err: error }, 'a peer broke the protocol');
+    const code = error instanceof PeerError && error.code === 'corrupt' ? 'corrupt' : 'protocol';
+    metrics.servedErrors(code).add();
+    logger.warn({ peer: this.#peer, code, err: error }, 'a peer broke the protocol');
     const message = error instanceof Error ? error.message : String(error);
     this.#writer
-      .send([{ header: errorReply('protocol', message) }])
+      .send([{ header: errorReply(code, message) }])
       .catch((cause: unknown) => logger.debug({ err: cause }, 'the peer is gone already'))
       .finally(() => this.#socket.destroy());
   }

@@ -1,9 +1,11 @@
+import { crc32c } from '@node-rs/crc32';
 import { PeerError } from './block-exchange.ts';
 import { packRecord, unpackRecord, type WireRecord } from './checked-msgpack.ts';
 
 /**
- * A frame is: `CMX` and the version (4 bytes), length of the header (u32, big-endian), the header
- * (a MessagePack map), and as many bytes of payload as the header's `bytes` says (none without it).
+ * A frame is: `CMX` and the version (4 bytes), length and CRC-32C of the header (u32 each,
+ * big-endian), the header (a MessagePack map), and as many bytes of payload as the header's `bytes`
+ * says (none without it). Without the checksum a flipped bit could ask for another block.
  */
 export const FRAME_VERSION = 1;
 /** Header of a frame at most. */
@@ -12,7 +14,7 @@ export const HEADER_BYTES_MAX = 64 * 1024;
 export const PAYLOAD_BYTES_MAX = 256 * 1024;
 
 const MAGIC = 0x434d58;
-const PREFIX_BYTES = 8;
+const PREFIX_BYTES = 12;
 
 /**
  * The part of a frame before its payload; the payload itself is written after it, uncopied.
@@ -25,6 +27,7 @@ export function encodeFrame(header: WireRecord, payloadBytes = 0): Uint8Array {
   const view = new DataView(frame.buffer);
   view.setUint32(0, MAGIC * 256 + FRAME_VERSION);
   view.setUint32(4, packed.byteLength);
+  view.setUint32(8, crc32c(packed));
   frame.set(packed, PREFIX_BYTES);
   return frame;
 }
@@ -63,8 +66,8 @@ export class FrameDecoder {
   /**
    * Takes the next bytes of the stream; the view may be reused after the call.
    *
-   * @throws PeerError (`protocol`) for bytes that are no frame, or what the sink throws; the
-   *   decoder is then stopped
+   * @throws PeerError (`protocol`) for bytes that are no frame, `corrupt` for a header that was
+   *   changed on its way, or what the sink throws; the decoder is then stopped
    */
   push(chunk: Uint8Array): void {
     try {
@@ -118,7 +121,11 @@ export class FrameDecoder {
   }
 
   #readHeader(): void {
-    this.#header = unpackRecord(this.#head.subarray(PREFIX_BYTES, this.#headNeeded));
+    const packed = this.#head.subarray(PREFIX_BYTES, this.#headNeeded);
+    if (crc32c(packed) !== new DataView(this.#head.buffer).getUint32(8)) {
+      throw new PeerError('corrupt', 'a header does not match its checksum', { retryable: true });
+    }
+    this.#header = unpackRecord(packed);
     const payloadBytes = this.#header['bytes'] ?? 0;
     if (!isIntegerIn(payloadBytes, 0, PAYLOAD_BYTES_MAX)) {
       throw protocolError('a frame whose payload has no possible length');

@@ -6,7 +6,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { AddressBook } from './address-book.ts';
 import { BlockClient, DEFAULT_FETCH_TIMEOUTS, type FetchTimeouts } from './block-client.ts';
-import type { BlockHandler, PeerClient, PeerHost } from './block-exchange.ts';
+import type { BlockHandler, PeerHost } from './block-exchange.ts';
 import { BulkDialer } from './bulk-dialer.ts';
 import { BulkServer } from './bulk-server.ts';
 import { DEFAULT_SERVE_TIMEOUTS, type ServeTimeouts } from './bulk-session.ts';
@@ -107,7 +107,7 @@ export class MeshPeerHost implements PeerHost {
     return this.#addresses;
   }
 
-  get client(): PeerClient {
+  get client(): BlockClient {
     return this.#client;
   }
 

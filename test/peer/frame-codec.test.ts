@@ -63,11 +63,12 @@ describe('bytes that are no frame', () => {
     return bytes;
   };
   const header = (bytes: number) => {
-    const prefix = good.slice(0, 8);
+    const prefix = good.slice(0, 12);
     new DataView(prefix.buffer).setUint32(4, bytes);
     return prefix;
   };
   test.each([
+    ['a bit of the header', changed(20, 1), /checksum/],
     ['magic', changed(0, 0), /no frame/],
     ['version', changed(3, 2), /version 2; this node speaks 1/],
     ['no header', header(0), /0 bytes/],
