@@ -75,12 +75,7 @@ async function get(
         const result = await watchdog.run(options.idleTimeoutMs, next);
         return result.done === true ? undefined : result.value;
       },
-      async close() {
-        // A source that hangs in `next` would also hang here; it was aborted instead.
-        const isAborted = watchdog.signal.aborted;
-        watchdog.dispose();
-        if (!isAborted) await source.return?.();
-      },
+      close: () => leave(source, watchdog),
     });
     return { sizeBytes: body.sizeBytes, crc32c: body.crc32c, chunks };
   } catch (error) {
@@ -104,10 +99,18 @@ async function* list(
       yield result.value;
     }
   } finally {
-    const isAborted = watchdog.signal.aborted;
-    watchdog.dispose();
-    if (!isAborted) await source.return?.();
+    await leave(source, watchdog);
   }
+}
+
+/** Closes a source. One that was aborted is not waited for: it may hang here as it did before. */
+async function leave(source: AsyncIterator<unknown>, watchdog: Watchdog): Promise<void> {
+  const isAborted = watchdog.signal.aborted;
+  watchdog.dispose();
+  const left = source.return?.();
+  // The caller already has the error that counts.
+  if (isAborted) left?.catch(() => undefined);
+  else await left;
 }
 
 /** Aborts one call, and everything that follows from it, once a wait in it takes too long. */
@@ -118,6 +121,8 @@ class Watchdog {
   readonly #controller = new AbortController();
   readonly #onOuterAbort = () => this.#controller.abort(this.#outer.reason);
   #timer: Timer | undefined;
+  /** When the timer goes off. */
+  #timerAtMs = 0;
   /** Until when the running wait may last; undefined while nothing waits. */
   #deadlineMs: number | undefined;
   #timeoutMs = 0;
@@ -172,7 +177,14 @@ class Watchdog {
   #expect(timeoutMs: number): void {
     this.#timeoutMs = timeoutMs;
     this.#deadlineMs = this.#clock.nowMs() + timeoutMs;
-    this.#timer ??= this.#clock.setTimer(timeoutMs, this.#onTimer);
+    if (this.#timer !== undefined && this.#timerAtMs <= this.#deadlineMs) return;
+    this.#timer?.cancel();
+    this.#arm(timeoutMs);
+  }
+
+  #arm(delayMs: number): void {
+    this.#timerAtMs = this.#clock.nowMs() + delayMs;
+    this.#timer = this.#clock.setTimer(delayMs, this.#onTimer);
   }
 
   readonly #onTimer = (): void => {
@@ -180,7 +192,7 @@ class Watchdog {
     if (this.#deadlineMs === undefined) return;
     const leftMs = this.#deadlineMs - this.#clock.nowMs();
     if (leftMs > 0) {
-      this.#timer = this.#clock.setTimer(leftMs, this.#onTimer);
+      this.#arm(leftMs);
       return;
     }
     const message = `${this.#what}: no answer within ${this.#timeoutMs} ms`;

@@ -122,6 +122,28 @@ describe('with deadlines', () => {
     expect(closed).toBe(1);
   });
 
+  test('a body that was aborted, or was too slow, is closed', async () => {
+    for (const end of ['abort', 'deadline']) {
+      const clock = manualClock();
+      const controller = new AbortController();
+      let closed = 0;
+      const inner = scriptedStore(async () => ({
+        ...bodyOf([]),
+        chunks: chunkStream({
+          read: () => never(),
+          close: () => Promise.resolve(void (closed += 1)),
+        }),
+      }));
+      const store = withTimeout(inner, clock, TIMEOUTS);
+      const read = watch(readBody(await store.get('k', undefined, controller.signal)));
+      await settle();
+      if (end === 'abort') controller.abort(new Error('enough'));
+      await clock.advance(10_000);
+      expect(read.result).toBeInstanceOf(Error);
+      expect(closed).toBe(1);
+    }
+  });
+
   test('what goes well leaves no timer and no listener', async () => {
     const clock = manualClock();
     let closed = 0;
