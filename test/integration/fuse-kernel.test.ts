@@ -68,7 +68,11 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
 
     it('shows attributes like JuiceFS mounts do', async () => {
       const old = await stat(at('old'), { bigint: true });
-      expect(old).toMatchObject({ mtimeNs: -86_400_500_000_000n, uid: 4_294_967_290n, gid: 65_534n });
+      expect(old).toMatchObject({
+        mtimeNs: -86_400_500_000_000n,
+        uid: 4_294_967_290n,
+        gid: 65_534n,
+      });
       expect(old.mode & 0o7777n).toBe(0o4750n);
       const found = await stat(at('noise'));
       expect(found).toMatchObject({ size: 3_000_001, blocks: 5860, blksize: 65_536, nlink: 1 });
@@ -92,7 +96,8 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
     });
 
     it('reads the same by mmap, O_DIRECT, sendfile and at any offset', async () => {
-      const digest = (program: string) => python(`import hashlib,mmap,os,sys\n${program}`, at('noise'));
+      const digest = (program: string) =>
+        python(`import hashlib,mmap,os,sys\n${program}`, at('noise'));
       const expected = createHash('sha256').update(noise).digest('hex');
       const mapped = digest(
         'f=open(sys.argv[1],"rb"); m=mmap.mmap(f.fileno(),0,prot=mmap.PROT_READ); print(hashlib.sha256(m).hexdigest())',
@@ -107,24 +112,32 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
       const file = await open(at('noise'));
       for (const position of [0, 1, 4095, 131_071, 2_999_990]) {
         const { bytesRead, buffer } = await file.read(Buffer.alloc(70_000), 0, 70_000, position);
-        expect(buffer.subarray(0, bytesRead).equals(noise.subarray(position, position + 70_000))).toBe(true);
+        expect(
+          buffer.subarray(0, bytesRead).equals(noise.subarray(position, position + 70_000)),
+        ).toBe(true);
       }
       await file.close();
     });
 
     it('refuses what would change something', async () => {
-      for (const command of [['touch', at('new')], ['rm', at('empty')], ['mkdir', at('d')]]) {
+      for (const command of [
+        ['touch', at('new')],
+        ['rm', at('empty')],
+        ['mkdir', at('d')],
+      ]) {
         await expect(shell(command)).rejects.toThrow(/Read-only file system/);
       }
     });
 
     it('answers a wrong ioctl, seeks and statfs', async () => {
-      const ioctl = 'import fcntl,sys\ntry: fcntl.ioctl(open(sys.argv[1]),0x5401,b"0"*60)\nexcept OSError as e: print(e.errno)';
+      const ioctl =
+        'import fcntl,sys\ntry: fcntl.ioctl(open(sys.argv[1]),0x5401,b"0"*60)\nexcept OSError as e: print(e.errno)';
       expect(await python(ioctl, at('noise'))).toBe('25');
       const seek =
         'import os,sys; f=os.open(sys.argv[1],0); print(os.lseek(f,5,os.SEEK_DATA), os.lseek(f,5,os.SEEK_HOLE))';
       expect(await python(seek, at('noise'))).toBe('5 3000001');
-      const program = 'import os,sys; s=os.statvfs(sys.argv[1]); print(s.f_bsize,s.f_blocks,s.f_bfree,s.f_files,s.f_ffree,s.f_namemax)';
+      const program =
+        'import os,sys; s=os.statvfs(sys.argv[1]); print(s.f_bsize,s.f_blocks,s.f_bfree,s.f_files,s.f_ffree,s.f_namemax)';
       expect(await python(program, mount.mountpoint)).toBe('4096 1000 400 50 20 255');
     });
 
@@ -140,7 +153,14 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
       volume.add('later', FileType.file, 'now');
       await expect(stat(at('later'))).rejects.toThrow(/ENOENT/);
       mount.driver.invalidateEntry(volume.root.ino, Buffer.from('later'));
-      await expect.poll(() => stat(at('later')).then((found) => found.size, () => -1)).toBe(3);
+      await expect
+        .poll(() =>
+          stat(at('later')).then(
+            (found) => found.size,
+            () => -1,
+          ),
+        )
+        .toBe(3);
       const node = volume.root.children.get('later');
       if (node === undefined) throw new Error('was added');
       expect(await readFile(at('later'), 'utf8')).toBe('now');
@@ -156,7 +176,12 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
     for (let index = 0; index < MANY; index++) volume.add(`d/${index}`, FileType.file);
     const mount = await mountVolume(volume);
     const names = (await shell(['ls', '-U', '-l', join(mount.mountpoint, 'd')], 60_000)).toString();
-    const found = new Set(names.split('\n').slice(1, -1).map((line) => line.split(' ').at(-1)));
+    const found = new Set(
+      names
+        .split('\n')
+        .slice(1, -1)
+        .map((line) => line.split(' ').at(-1)),
+    );
     expect(found.size).toBe(MANY);
     await mount.close();
     expect(mount.metrics.value('bug_total')).toBe(0);

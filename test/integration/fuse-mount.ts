@@ -24,7 +24,12 @@ export const cannotMount =
 /** Runs a program on the mount, never for longer than `timeoutMs`. */
 export async function shell(command: readonly string[], timeoutMs = 20_000): Promise<Buffer> {
   const [program, ...args] = command;
-  const options = { encoding: 'buffer', maxBuffer: 2 ** 28, timeout: timeoutMs, killSignal: 9 } as const;
+  const options = {
+    encoding: 'buffer',
+    maxBuffer: 2 ** 28,
+    timeout: timeoutMs,
+    killSignal: 9,
+  } as const;
   return (await run(program as string, args, options)).stdout;
 }
 

@@ -15,7 +15,6 @@ export const InitFlag = {
   autoInvalData: 1n << 12n,
   doReaddirplus: 1n << 13n,
   readdirplusAuto: 1n << 14n,
-  asyncDio: 1n << 15n,
   parallelDirops: 1n << 18n,
   posixAcl: 1n << 20n,
   maxPages: 1n << 22n,
@@ -50,6 +49,9 @@ export interface InitReply {
 /**
  * Picks what both sides can. AUTO_INVAL_DATA makes the kernel drop a file's pages when a fresh
  * attribute shows another mtime or size, also while the file is open.
+ *
+ * ASYNC_DIO (bit 15) is not asked for: with it a reader with O_DIRECT waits in the kernel without
+ * being interruptible, so that it could not even be killed before its answer comes.
  *
  * @returns undefined when the kernel's protocol is too old
  */
