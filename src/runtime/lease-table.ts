@@ -65,12 +65,14 @@ export class LeaseTable {
 
   /** Owner only: makes `slot`, which must be free and unpinned, usable by everyone. */
   publish(slot: number, info: LeaseInfo): LeaseRef {
-    assert(Atomics.load(this.#ints, slot * INTS_PER_SLOT + KIND) === LeaseKind.free);
+    const base = slot * INTS_PER_SLOT;
+    assert(!isPublished(Atomics.load(this.#ints, base + GENERATION)), 'a slot is published once');
     this.#floats[slot * FLOATS_PER_SLOT + LOCATION] = info.location;
     this.#floats[slot * FLOATS_PER_SLOT + LENGTH] = info.lengthBytes;
-    Atomics.store(this.#ints, slot * INTS_PER_SLOT + VISITED, 0);
-    Atomics.store(this.#ints, slot * INTS_PER_SLOT + KIND, info.kind);
-    return { slot, generation: Atomics.load(this.#ints, slot * INTS_PER_SLOT + GENERATION) };
+    Atomics.store(this.#ints, base + VISITED, 0);
+    Atomics.store(this.#ints, base + KIND, info.kind);
+    Atomics.add(this.#ints, base + GENERATION, 1);
+    return { slot, generation: Atomics.load(this.#ints, base + GENERATION) };
   }
 
   /**
@@ -79,8 +81,10 @@ export class LeaseTable {
    * @returns whether nobody reads the bytes any more; while false ask {@link isPinned} again later
    */
   retire(slot: number): boolean {
-    Atomics.add(this.#ints, slot * INTS_PER_SLOT + GENERATION, 1);
-    Atomics.store(this.#ints, slot * INTS_PER_SLOT + KIND, LeaseKind.free);
+    const base = slot * INTS_PER_SLOT;
+    assert(isPublished(Atomics.load(this.#ints, base + GENERATION)), 'only a lease is retired');
+    // What the slot says stays: readers that pinned it before still go by it.
+    Atomics.add(this.#ints, base + GENERATION, 1);
     return !this.isPinned(slot);
   }
 
@@ -93,10 +97,7 @@ export class LeaseTable {
   pin(slot: number, generation: number): boolean {
     const base = slot * INTS_PER_SLOT;
     Atomics.add(this.#ints, base + PINS, 1);
-    if (
-      Atomics.load(this.#ints, base + GENERATION) === generation &&
-      Atomics.load(this.#ints, base + KIND) !== LeaseKind.free
-    ) {
+    if (isPublished(generation) && Atomics.load(this.#ints, base + GENERATION) === generation) {
       if (this.#ints[base + VISITED] === 0) Atomics.store(this.#ints, base + VISITED, 1);
       return true;
     }
@@ -128,4 +129,9 @@ export class LeaseTable {
   takeVisited(slot: number): boolean {
     return Atomics.exchange(this.#ints, slot * INTS_PER_SLOT + VISITED, 0) !== 0;
   }
+}
+
+/** Generations count publications and retirements, so while a slot is published its own is odd. */
+function isPublished(generation: number): boolean {
+  return (generation & 1) === 1;
 }
