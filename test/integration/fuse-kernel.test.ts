@@ -51,7 +51,7 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
       const entry = await mountEntry(mount.mountpoint);
       expect(entry).toMatchObject({ type: 'fuse.cachemesh', source: 'cachemesh:test' });
       const line = (await shell(['findmnt', '-no', 'OPTIONS', mount.mountpoint])).toString();
-      for (const option of ['ro', 'nosuid', 'nodev', 'default_permissions', 'allow_other']) {
+      for (const option of ['rw', 'nosuid', 'nodev', 'default_permissions', 'allow_other']) {
         expect(line.split(/[,\n]/)).toContain(option);
       }
       const readAhead = await readFile(`/sys/class/bdi/${entry?.device}/read_ahead_kb`, 'utf8');
