@@ -1,9 +1,9 @@
 import { CHUNK_BYTES } from '../block/geometry.ts';
-import { type BlockStep, planRead, SliceRecordError } from '../block/read-plan.ts';
 import type { ExtentSink } from '../fuse/driver.ts';
 import type { BlockLoader } from '../mesh/loader.ts';
 import type { FileVersion } from './file-version.ts';
 import type { PlanCache } from './plan-cache.ts';
+import { soleBlock } from './sole-block.ts';
 
 /** Units that one file has published at most; the oldest goes. */
 const UNITS_MAX = 65_536;
@@ -47,20 +47,24 @@ export class ExtentPublisher {
     const sink = this.#sink;
     if (sink === undefined || !version.current) return false;
     const fileOffset = unit * this.#blockBytes;
-    const step = this.#soleBlock(version, fileOffset);
-    if (step === undefined) return false;
-    const lease = this.#loader.lease(step.key);
+    const lengthBytes = Math.min(this.#blockBytes, version.lengthBytes - fileOffset);
+    if (lengthBytes <= 0) return false;
+    const pieces = this.#plans.cached(version, Math.floor(fileOffset / CHUNK_BYTES));
+    if (pieces === undefined) return false;
+    const range = { offset: fileOffset % CHUNK_BYTES, length: lengthBytes };
+    const sole = soleBlock(pieces, range, this.#blockBytes);
+    if (sole === undefined) return false;
+    const lease = this.#loader.lease(sole.key);
     if (lease === undefined) return false;
     const before = version.published.get(unit);
     if (before?.slot === lease.slot && before.generation === lease.generation) return true;
-    const lengthBytes = step.at.length;
     const endsFile = fileOffset + lengthBytes === version.lengthBytes;
     sink.publish({
       fileId: version.fileId,
       fileOffset,
       lengthBytes,
       lease,
-      leaseOffset: step.inBlock.offset,
+      leaseOffset: sole.offset,
       endsFile,
       // Behind the last unit there is nothing to read ahead.
       notify: notify && !endsFile,
@@ -75,24 +79,6 @@ export class ExtentPublisher {
       this.#sink?.retract(version.fileId, unit * this.#blockBytes);
     }
     version.published.clear();
-  }
-
-  /** The one block that holds the unit at `fileOffset`, up to the file's end. */
-  #soleBlock(version: FileVersion, fileOffset: number): BlockStep | undefined {
-    const length = Math.min(this.#blockBytes, version.lengthBytes - fileOffset);
-    if (length <= 0) return undefined;
-    const pieces = this.#plans.cached(version, Math.floor(fileOffset / CHUNK_BYTES));
-    if (pieces === undefined) return undefined;
-    try {
-      const range = { offset: fileOffset % CHUNK_BYTES, length };
-      const steps = planRead(pieces, range, this.#blockBytes);
-      const [first] = steps;
-      return steps.length === 1 && first?.key !== undefined ? first : undefined;
-    } catch (error) {
-      // Whoever reads the bad part of the unit is told.
-      if (error instanceof SliceRecordError) return undefined;
-      throw error;
-    }
   }
 
   #remember(version: FileVersion, unit: number, lease: { slot: number; generation: number }): void {

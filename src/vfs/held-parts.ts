@@ -14,6 +14,11 @@ export class HeldParts {
     this.#parts = Array.from({ length: count });
   }
 
+  /** Whether nobody wants the bytes any more. */
+  get released(): boolean {
+    return this.#released;
+  }
+
   /** Fills a place. What arrives after {@link release} is released at once. */
   put(place: number, block: BlockBytes): void {
     if (this.#released) {

@@ -39,7 +39,7 @@ export interface VfsOptions {
   readonly maxReadaheadBytes: number | undefined;
   /** How often a failed read is tried again. */
   readonly ioRetries: number;
-  /** Bound of one read with all its retries, and of each other operation. */
+  /** Bound of one read with all its retries, of a seek, and of a request for a slice list. */
   readonly ioTimeoutMs: number;
   /** Open files, and open directories, at most. */
   readonly handlesMax: number;

@@ -28,6 +28,9 @@ export interface ReadAheadParts {
   readonly bufferGauge: Gauge;
 }
 
+/** Of a unit that was written in tiny pieces no more are asked for ahead. */
+const BLOCKS_PER_UNIT_MAX = 64;
+
 /** What a session has asked for and not reached: bytes by unit. */
 interface Ahead {
   readonly units: Map<number, number>;
@@ -119,7 +122,9 @@ export class ReadAhead {
     this.#aheadOf(session).units.set(unit, bytes);
     this.#use(bytes);
     if (offset >= session.lastOffset) this.#blocks.add(keys.length);
-    for (const key of keys) loader.prefetch(key, () => this.#publish(handle, version, unit));
+    // A unit that is spread over blocks is never published.
+    const done = steps.length === 1 ? () => this.#publish(handle, version, unit) : undefined;
+    for (const key of keys.slice(0, BLOCKS_PER_UNIT_MAX)) loader.prefetch(key, done);
     return true;
   }
 

@@ -43,6 +43,10 @@ interface FileRange {
 
 /** Pause before attempt n + 1: (n − 1) × this + 1 ms, as JuiceFS does. */
 const RETRY_STEP_MS = 300;
+/** Blocks that one read asks for at once; only files written in tiny pieces have more in a read. */
+const LOADS_MAX = 64;
+/** A reply of more parts is copied into one: a system call takes 1024 at most. */
+const PARTS_MAX = 256;
 /** Upper bounds of the read size histogram: 4 KiB … 128 KiB in steps of 4 KiB, as JuiceFS has it. */
 const READ_SIZES = Array.from({ length: 32 }, (_, index) => (index + 1) * 4096);
 
@@ -169,13 +173,17 @@ export class Reader {
     how: { sequential: boolean; signal: AbortSignal },
   ): Promise<HeldParts> {
     const parts = new HeldParts(steps.length);
-    const pending: Promise<void>[] = [];
-    steps.forEach((step, place) => {
-      if (step.key === undefined) parts.putZeros(place, step.at.length);
-      else pending.push(this.#load(step, how).then((block) => parts.put(place, block)));
-    });
+    const waiting = steps.entries();
+    const loadInTurn = async () => {
+      for (const [place, step] of waiting) {
+        if (step.key === undefined) parts.putZeros(place, step.at.length);
+        else parts.put(place, await this.#load(step, how));
+        if (parts.released) return;
+      }
+    };
     try {
-      await Promise.all(pending);
+      const loads = Math.min(steps.length, LOADS_MAX);
+      await Promise.all(Array.from({ length: loads }, loadInTurn));
       how.signal.throwIfAborted();
       return parts;
     } catch (error) {
@@ -204,8 +212,12 @@ export class Reader {
 
   #reply(parts: HeldParts): ReadReply {
     const { bufferGauge } = this.#parts;
-    const bytes = parts.bytes();
+    let bytes = parts.bytes();
     const size = bytes.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (bytes.length > PARTS_MAX) {
+      bytes = [Buffer.concat(bytes, size)];
+      parts.release();
+    }
     bufferGauge.add(size);
     let held = true;
     const release = () => {

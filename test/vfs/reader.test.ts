@@ -108,6 +108,38 @@ describe('bytes of a file', () => {
     );
   });
 
+  test('written in thousands of pieces are loaded a few at a time and handed over in one part', async () => {
+    const { vfs, meta, loader } = fakeVfs();
+    const count = 3000;
+    meta.add(ROOT_INO, 'pieces', INO, { length: BigInt(count * 2) });
+    const records = Array.from({ length: count }, (_, at) => ({
+      pos: at * 2,
+      sliceId: BigInt(at + 1),
+      size: 2,
+      off: 0,
+      len: 1,
+    }));
+    meta.chunks.set(`${INO}/0`, records);
+    let loading = 0;
+    let most = 0;
+    loader.before = async () => {
+      loading += 1;
+      most = Math.max(most, loading);
+      await settle();
+      loading -= 1;
+    };
+    const { fh } = await vfs.open(context(), INO, 0);
+    const reply = await vfs.read(context(), INO, fh, { offset: 0, length: count * 2 });
+    const want = Array.from({ length: count * 2 }, (_, at) =>
+      at % 2 === 0 ? sliceByte(BigInt(at / 2 + 1), 0) : 0,
+    );
+    expect(Buffer.compare(Buffer.concat(reply.parts), Buffer.from(want))).toBe(0);
+    expect(reply.parts.length).toBe(1);
+    expect(most).toBe(64);
+    expect(loader.held).toBe(0);
+    reply.release();
+  });
+
   test('end where the file ends', async () => {
     const { vfs } = oneFile(BLOCK + 10);
     const { fh } = await vfs.open(context(), INO, 0);
