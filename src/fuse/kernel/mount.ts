@@ -9,7 +9,6 @@ import { REQUEST_BYTES_MAX } from './worker-device.ts';
 const DEVICE = '/dev/fuse';
 const SUBTYPE = 'cachemesh';
 /** @see mount(2) */
-const MS_RDONLY = 1;
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 
@@ -29,7 +28,9 @@ export interface MountOptions {
 
 /**
  * Mounts, as root by mount(2) or mount(8), otherwise through fusermount3. Like JuiceFS mounts:
- * the kernel checks permissions, set-uid bits and device nodes have no effect.
+ * the kernel checks permissions, set-uid bits and device nodes have no effect. And like read-only
+ * JuiceFS mounts it is writable for the kernel: access(2) then tells what the modes and rules say,
+ * and changes are refused by the session.
  *
  * @returns the descriptor of the device; the INIT request can be read from it
  * @throws MountError
@@ -43,7 +44,7 @@ export async function mountFuse(options: MountOptions): Promise<number> {
     throw new MountError('no-permission', message);
   }
   const fsname = options.fsname.replaceAll(/[\\,]/g, '\\$&');
-  const names = `ro,nosuid,nodev,fsname=${fsname},subtype=${SUBTYPE}`;
+  const names = `rw,nosuid,nodev,fsname=${fsname},subtype=${SUBTYPE}`;
   return fusermount(options.mountpoint, `${names},${behaviour(options)}`, { libc, clock });
 }
 
@@ -70,7 +71,7 @@ function openDevice(): number {
 
 function mountByCall(options: MountOptions, libc: Libc, fd: number): void {
   const { mountpoint, fsname } = options;
-  const flags = MS_RDONLY | MS_NOSUID | MS_NODEV;
+  const flags = MS_NOSUID | MS_NODEV;
   const data = `fd=${fd},${identity(options)},${behaviour(options)}`;
   if (libc.mount(fsname, mountpoint, `fuse.${SUBTYPE}`, flags, data) === 0) return;
   const errno = libc.errno();
@@ -79,7 +80,7 @@ function mountByCall(options: MountOptions, libc: Libc, fd: number): void {
 }
 
 async function mountByProgram(options: MountOptions, fd: number): Promise<void> {
-  const data = `ro,nosuid,nodev,fd=3,${identity(options)},${behaviour(options)}`;
+  const data = `rw,nosuid,nodev,fd=3,${identity(options)},${behaviour(options)}`;
   const type = `fuse.${SUBTYPE}`;
   const command = ['mount', '-i', '-t', type, '-o', data, '--', options.fsname, options.mountpoint];
   const { exitCode, output } = await runProgram(command, { clock: options.clock, descriptor: fd });
