@@ -27,7 +27,7 @@ import {
   putBlock,
   readBlock,
   VOLUME,
-} from './disk-tier-fixture.ts';
+} from './disk-tier-blocks.ts';
 
 const SMALL = 60_000;
 const LARGE = 1_500_001;

@@ -8,7 +8,7 @@ import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import { MemoryTierArena, memorySlotCount } from '../../src/store/memory-tier.ts';
 import { makeTempDir } from '../servers/temp.ts';
-import { blockId, makeDiskTier } from './disk-tier-fixture.ts';
+import { blockId, makeDiskTier } from './disk-tier-blocks.ts';
 import type { ReaderData } from './lease-reader-worker.ts';
 
 const RECORDS_MAX = 200_000;
