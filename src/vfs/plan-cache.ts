@@ -96,7 +96,7 @@ export class PlanCache {
   }
 
   #keep(plan: CachedPlan): void {
-    // Slices of a later content must not be taken for this one's by the next reader.
+    // Nobody asks again for a content that is over: its plan would only take room.
     if (!plan.version.current) return;
     const old = plan.version.plans.get(plan.index);
     if (old !== undefined) this.#remove(old);
