@@ -120,7 +120,8 @@ export async function expectSlices(reader: MetaReader, manifest: FixtureManifest
   for (const [key, records] of Object.entries(manifest.slices)) {
     const [, ino = '', index = ''] = /^c([0-9]+)_([0-9]+)$/.exec(key) ?? [];
     const read = await reader.readChunk(toIno(BigInt(ino)), Number(index), NO_SIGNAL);
-    expect(Buffer.from(encodeSliceRecords(read)).toString('hex'), key).toBe(records.join(''));
+    const stored = Buffer.from(encodeSliceRecords(read)).toString('hex');
+    expect({ key, stored }).toEqual({ key, stored: records.join('') });
   }
 }
 
@@ -138,7 +139,10 @@ export async function expectXattrs(reader: MetaReader, manifest: FixtureManifest
         return [Buffer.from(name).toString(), value && Buffer.from(value).toString('base64')];
       }),
     );
-    expect(Object.fromEntries(values), entry.path).toEqual(Object.fromEntries(expected));
+    expect([entry.path, Object.fromEntries(values)]).toEqual([
+      entry.path,
+      Object.fromEntries(expected),
+    ]);
   }
 }
 
@@ -177,6 +181,9 @@ export async function expectListings(reader: MetaReader, manifest: FixtureManife
       return JSON.stringify({ name, type: entry.type, ...described });
     });
     const where = Buffer.from(path, 'base64').toString();
-    expect(listed.toSorted(), where).toEqual(expected.get(path)?.toSorted());
+    expect([where, ...listed.toSorted()]).toEqual([
+      where,
+      ...(expected.get(path)?.toSorted() ?? []),
+    ]);
   }
 }

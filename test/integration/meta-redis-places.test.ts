@@ -34,7 +34,7 @@ describe('places where Redis can be', () => {
   });
 
   /** Everything is found, and sessions can be written. */
-  const expectVolume = async (engine: MetaEngine) => {
+  const checkVolume = async (engine: MetaEngine): Promise<void> => {
     await engine.start();
     try {
       await expectEntries(engine, manifest);
@@ -49,15 +49,19 @@ describe('places where Redis can be', () => {
 
   it('a Unix socket, with and without a database number', async () => {
     const redis = await startRedis({ dumpPath });
-    await expectVolume(testEngine(`unix://${redis.socketPath}?db=0`));
-    await expectVolume(testEngine(`unix://${redis.socketPath}`));
+    await expect(
+      checkVolume(testEngine(`unix://${redis.socketPath}?db=0`)),
+    ).resolves.toBeUndefined();
+    await expect(checkVolume(testEngine(`unix://${redis.socketPath}`))).resolves.toBeUndefined();
     await redis.stop();
   });
 
   it('another database', async () => {
     const redis = await startRedis({ dumpPath });
     await redis.command('SWAPDB', '0', '5');
-    await expectVolume(testEngine(`redis://127.0.0.1:${redis.port}/5`));
+    await expect(
+      checkVolume(testEngine(`redis://127.0.0.1:${redis.port}/5`)),
+    ).resolves.toBeUndefined();
     const empty = testEngine(`redis://127.0.0.1:${redis.port}/0`);
     await expect(empty.start()).rejects.toMatchObject({ code: 'no-volume' });
     const beyond = testEngine(`redis://127.0.0.1:${redis.port}/99`);
@@ -67,13 +71,19 @@ describe('places where Redis can be', () => {
 
   it('behind a password, from the URL or the environment', async () => {
     const redis = await startRedis({ dumpPath, password: 'p@ss/w:rd' });
-    await expectVolume(testEngine(redis.url));
+    await expect(checkVolume(testEngine(redis.url))).resolves.toBeUndefined();
     const bare = `redis://127.0.0.1:${redis.port}/0`;
-    await expectVolume(testEngine(bare, { env: { REDIS_PASSWORD: 'p@ss/w:rd' } }));
-    await expectVolume(testEngine(bare, { env: { META_PASSWORD: 'p@ss/w:rd' } }));
+    await expect(
+      checkVolume(testEngine(bare, { env: { REDIS_PASSWORD: 'p@ss/w:rd' } })),
+    ).resolves.toBeUndefined();
+    await expect(
+      checkVolume(testEngine(bare, { env: { META_PASSWORD: 'p@ss/w:rd' } })),
+    ).resolves.toBeUndefined();
     const path = join(redis.dir, 'password');
     await writeFile(path, ' p@ss/w:rd\n');
-    await expectVolume(testEngine(bare, { env: { META_PASSWORD_FILE: path } }));
+    await expect(
+      checkVolume(testEngine(bare, { env: { META_PASSWORD_FILE: path } })),
+    ).resolves.toBeUndefined();
     await expect(testEngine(bare).start()).rejects.toMatchObject({ code: 'refused' });
     const wrong = testEngine(`redis://:wrong@127.0.0.1:${redis.port}/0`);
     await expect(wrong.start()).rejects.toMatchObject({ code: 'refused' });
@@ -83,7 +93,9 @@ describe('places where Redis can be', () => {
   it('with a user who may not run scripts', async () => {
     const redis = await startRedis({ dumpPath });
     await redis.command('ACL', 'SETUSER', 'reader', 'on', '>pw', '~*', '+@all', '-@scripting');
-    await expectVolume(testEngine(`redis://reader:pw@127.0.0.1:${redis.port}/0`));
+    await expect(
+      checkVolume(testEngine(`redis://reader:pw@127.0.0.1:${redis.port}/0`)),
+    ).resolves.toBeUndefined();
     await redis.stop();
   });
 
@@ -91,16 +103,16 @@ describe('places where Redis can be', () => {
     const redis = await startRedis({ dumpPath });
     const engine = testEngine(redis.url);
     await engine.start();
-    await expectEntries(engine, manifest);
+    await expect(expectEntries(engine, manifest)).resolves.toBeUndefined();
     await redis.command('SCRIPT', 'FLUSH');
-    await expectEntries(engine, manifest);
+    await expect(expectEntries(engine, manifest)).resolves.toBeUndefined();
     await engine.stop();
     await redis.stop();
   });
 
   it('a primary that sentinels name, also after a fail-over', async () => {
     const sentinel = await startRedisSentinel({ dumpPath });
-    await expectVolume(testEngine(sentinel.url));
+    await expect(checkVolume(testEngine(sentinel.url))).resolves.toBeUndefined();
     const engine = testEngine(sentinel.url);
     await engine.start();
     await sentinel.failOver();
@@ -124,9 +136,11 @@ describe('places where Redis can be', () => {
       cluster.nodes.map(({ port }) => port),
       '{3}',
     );
-    await expectVolume(testEngine(cluster.url.replace(/\/0$/, '/3')));
+    await expect(
+      checkVolume(testEngine(cluster.url.replace(/\/0$/, '/3'))),
+    ).resolves.toBeUndefined();
     for (const { port } of cluster.nodes) {
-      await expectVolume(testEngine(`redis://127.0.0.1:${port}/3`));
+      await expect(checkVolume(testEngine(`redis://127.0.0.1:${port}/3`))).resolves.toBeUndefined();
     }
     const other = testEngine(cluster.url);
     await expect(other.start()).rejects.toMatchObject({ code: 'no-volume' });
@@ -146,11 +160,15 @@ describe('places where Redis can be', () => {
     });
 
     it('with a certificate that an authority of ours vouches for', async () => {
-      await expectVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?tls-ca-cert-file=${ca}`));
+      await expect(
+        checkVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?tls-ca-cert-file=${ca}`)),
+      ).resolves.toBeUndefined();
     });
 
     it('without verification', async () => {
-      await expectVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?insecure-skip-verify=true`));
+      await expect(
+        checkVolume(testEngine(`rediss://127.0.0.1:${tlsPort}/0?insecure-skip-verify=true`)),
+      ).resolves.toBeUndefined();
     });
 
     it('not with a certificate that nobody vouches for', async () => {

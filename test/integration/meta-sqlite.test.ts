@@ -1,7 +1,7 @@
 import { copyFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { MetaEngine } from '../../src/meta/engine.ts';
 import { ROOT_INO, toIno } from '../../src/posix/ino.ts';
@@ -152,7 +152,7 @@ describe('SQLite files', () => {
     for (const { name } of tables) {
       const renamed = String(name).replace('jfs_', 'jfs_abc_');
       if (!String(name).includes('sqlite')) {
-        database.exec(`ALTER TABLE "${name}" RENAME TO "${renamed}"`);
+        database.exec(`ALTER TABLE "${String(name)}" RENAME TO "${renamed}"`);
       }
     }
     database.close();

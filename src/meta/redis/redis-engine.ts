@@ -63,6 +63,7 @@ export class RedisEngine implements MetaEngine {
   }
 
   async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    if (this.#opened !== undefined) return;
     const { link, keys } = await openRedis(this.#options, signal);
     this.#opened = {
       link,

@@ -39,6 +39,7 @@ export class SqliteEngine implements MetaEngine {
   }
 
   async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
+    if (this.#link !== undefined) return;
     const link = new SqliteLink(this.#url, this.#context);
     try {
       await link.run('checkVolume', [], { target: this.#url.path, signal });
