@@ -52,12 +52,14 @@ export class GroupControl {
    * Asks a node.
    *
    * @param message - with its `type`
+   * @param options - `dropSilent`: a connection on which no answer comes is given up, because its
+   *   other end may be gone; only for deadlines so long that a busy peer meets them
    * @throws PeerError; the signal's reason when aborted
    */
   async ask(
     target: ControlTarget,
     message: WireRecord & { readonly type: string },
-    options: { timeoutMs: number; signal?: AbortSignal | undefined },
+    options: { timeoutMs: number; signal?: AbortSignal | undefined; dropSilent?: boolean },
   ): Promise<ControlAnswer> {
     const envelope = { ...message, ...this.#name, version: CONTROL_VERSION };
     const what = `${message.type} to ${target.nodeId ?? target.addresses.join(', ')}`;
@@ -69,8 +71,9 @@ export class GroupControl {
       return answer;
     } catch (error) {
       if (!(error instanceof DeadlineError)) throw error;
-      // What stays silent may be a connection whose other end is gone: the next one is a new one.
-      if (target.nodeId !== undefined) this.#transport.disconnect(target.nodeId);
+      if (options.dropSilent && target.nodeId !== undefined) {
+        this.#transport.disconnect(target.nodeId);
+      }
       throw new PeerError('timeout', error.message, { retryable: true, cause: error });
     }
   }

@@ -99,8 +99,9 @@ export class Libp2pControl implements ControlTransport {
     node.addEventListener('peer:disconnect', ({ detail }) => {
       for (const onLost of this.#onLost) onLost(toNodeId(detail.toString()));
     });
-    await node.start();
+    // Kept before it has started, so that `stop` also ends what started halfway.
     this.#node = node;
+    await node.start();
     this.#port = Number(portOf(node.getMultiaddrs().map((address) => address.toString())));
   }
 

@@ -241,7 +241,8 @@ export class GroupMembership implements Membership {
   async #hello(target: ControlTarget): Promise<readonly ControlTarget[]> {
     const { control, logger } = this.#options;
     const message = { type: 'hello', ...this.#describe() };
-    const options = { timeoutMs: HELLO_TIMEOUT_MS, signal: this.#stopping.signal };
+    const signal = this.#stopping.signal;
+    const options = { timeoutMs: HELLO_TIMEOUT_MS, signal, dropSilent: true };
     const answer = await control.ask(target, message, options);
     const hello = parseHello(answer.reply);
     if (target.nodeId === undefined) {

@@ -6,7 +6,7 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { AddressBook } from './address-book.ts';
 import { BlockClient, DEFAULT_FETCH_TIMEOUTS, type FetchTimeouts } from './block-client.ts';
-import type { BlockHandler, PeerHost } from './block-exchange.ts';
+import { type BlockHandler, PeerError, type PeerHost } from './block-exchange.ts';
 import { BulkDialer } from './bulk-dialer.ts';
 import { BulkServer } from './bulk-server.ts';
 import { DEFAULT_SERVE_TIMEOUTS, type ServeTimeouts } from './bulk-session.ts';
@@ -151,15 +151,19 @@ export class MeshPeerHost implements PeerHost {
     await this.#membership?.announce();
   }
 
+  /** @throws PeerError (`failed`) when it cannot listen; AddressError for a bad `announce` */
   async start(signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
     const { network, bulkPort = 0 } = this.#options;
     const host = this.#options.host ?? '0.0.0.0';
     const server = this.#makeServer();
     try {
-      await server.start({ host, port: bulkPort });
       this.#server = server;
-      await this.#transport.start();
+      await listening(
+        `bulk connections on ${host}:${bulkPort}`,
+        server.start({ host, port: bulkPort }),
+      );
+      await listening(`peers on ${host}`, this.#transport.start());
       this.#addresses = dialableAddresses({
         nodeId: this.nodeId,
         host,
@@ -202,6 +206,15 @@ export class MeshPeerHost implements PeerHost {
   #giveTicket(from: NodeId) {
     const hosts = new Set(this.#addresses.map(hostOf));
     return { port: this.bulkPort, ticket: this.#tickets.issue(from), hosts: [...hosts] };
+  }
+}
+
+async function listening(what: string, started: Promise<void>): Promise<void> {
+  try {
+    await started;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new PeerError('failed', `cannot listen for ${what}: ${reason}`, { cause });
   }
 }
 

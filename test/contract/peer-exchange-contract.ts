@@ -27,7 +27,7 @@ export function peerExchangeContract(
   name: string,
   makePair: (handler: BlockHandler, limits?: ExchangeLimits) => Promise<ExchangePair>,
 ): void {
-  describe(name, () => {
+  describe(`${name}`, () => {
     let stop: (() => Promise<void>) | undefined;
     afterEach(async () => stop?.());
     const pairOf = async (handler: BlockHandler, limits?: ExchangeLimits) => {

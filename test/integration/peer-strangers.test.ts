@@ -91,6 +91,7 @@ describe('a stranger gets nothing', () => {
     const strangers = await Promise.all(Array.from({ length: 60 }, () => dial(server)));
     const cutOff = () => server.metrics.value('remotecache_strangers', { reason: 'too-many' });
     await waitUntil('40 strangers are cut off', () => cutOff() >= 40);
+    expect(cutOff()).toBe(40);
     // The others are cut off after 2 s, and then members are heard again.
     await waitUntil('the rest is cut off', () => strangers.every(({ destroyed }) => destroyed));
     await fill();
