@@ -1,5 +1,5 @@
 /** Fills a cache directory with blocks until it is killed: `disk-tier-crash-child.ts DIR FIRST-NUMBER`. */
-import { contentOf, blockId, makeDiskTier } from '../store/disk-tier-blocks.ts';
+import { blockId, contentOf, makeDiskTier } from '../store/disk-tier-blocks.ts';
 
 const SIZES = [700, 60_000, 300_000, 700_001];
 
@@ -11,5 +11,7 @@ for (let number = Number(first); ; number += 1) {
   const size = SIZES[number % SIZES.length] as number;
   tier.put(blockId(number, size), contentOf(number, size), () => undefined);
   // Several at once are in all stages of being written whenever the kill comes.
-  if (number % 4 === 3) await tier.flushed();
+  if (number % 4 !== 3) continue;
+  await tier.flushed();
+  process.stdout.write('.');
 }

@@ -73,13 +73,13 @@ describe('lease table', () => {
   });
 
   it('refuses to retire a free slot', () => {
-    expect(() => LeaseTable.create(1).retire(0)).toThrow();
+    expect(() => LeaseTable.create(1).retire(0)).toThrow('only a lease is retired');
   });
 
   it('refuses to publish a slot twice', () => {
     const table = LeaseTable.create(1);
     table.publish(0, info);
-    expect(() => table.publish(0, info)).toThrow();
+    expect(() => table.publish(0, info)).toThrow('a slot is published once');
   });
 
   it('never lets the owner reuse bytes under a reader of another thread', async () => {

@@ -21,7 +21,7 @@ import {
   blockFiles,
   blockId,
   contentOf,
-  expectBytes,
+  sameBytes,
   makeDiskTier,
   openFiles,
   putBlock,
@@ -59,10 +59,10 @@ describe('disk tier', () => {
       expect(await readBlock(tier, 1, size)).toBeUndefined();
       await putBlock(tier, 1, size);
       expect(tier.has(blockId(1, size))).toBe(true);
-      expectBytes(await readBlock(tier, 1, size), contentOf(1, size));
+      expect(sameBytes(await readBlock(tier, 1, size), contentOf(1, size))).toBe(true);
       // The block's file is the block and nothing else.
       const file = blockFiles(dir).find(isBlock) as string;
-      expectBytes(new Uint8Array(readFileSync(file)), contentOf(1, size));
+      expect(sameBytes(new Uint8Array(readFileSync(file)), contentOf(1, size))).toBe(true);
       expect(statSync(file).mode & 0o777).toBe(0o600);
       expect(metrics.value('blockcache_hits')).toBe(1);
       expect(metrics.value('blockcache_miss')).toBe(1);
@@ -87,7 +87,9 @@ describe('disk tier', () => {
     ]) {
       const into = new Uint8Array(length as number);
       await file.read({ offset: offset as number, length: length as number }, into, never);
-      expectBytes(into, content.subarray(offset, (offset as number) + (length as number)));
+      expect(
+        sameBytes(into, content.subarray(offset, (offset as number) + (length as number))),
+      ).toBe(true);
     }
     file.release();
   });
@@ -107,7 +109,7 @@ describe('disk tier', () => {
     tier.delete(blockId(1, LARGE));
     // The descriptor stays while it is pinned, although the file is gone.
     await waitUntil('removal', () => blockFiles(dir).length === 0);
-    expectBytes(new Uint8Array(readFileSync(fd)), contentOf(1, LARGE));
+    expect(sameBytes(new Uint8Array(readFileSync(fd)), contentOf(1, LARGE))).toBe(true);
     leases.unpin(lease.slot);
     await waitUntil('close', () => !existsSync(`/proc/self/fd/${fd}`) || !isOpenOn(fd, dir));
     expect(leases.pin(lease.slot, lease.generation)).toBe(false);
@@ -133,9 +135,11 @@ describe('disk tier', () => {
     await putBlock(first.tier, 99, LARGE);
     await first.tier.stop();
     const { tier } = await startTier([dir]);
-    expectBytes(await readBlock(tier, 99, LARGE), contentOf(99, LARGE));
+    expect(sameBytes(await readBlock(tier, 99, LARGE), contentOf(99, LARGE))).toBe(true);
     for (let number = 0; number < 20; number += 1) {
-      expectBytes(await readBlock(tier, number, SMALL + number), contentOf(number, SMALL + number));
+      expect(
+        sameBytes(await readBlock(tier, number, SMALL + number), contentOf(number, SMALL + number)),
+      ).toBe(true);
     }
     await tier.scanned();
     expect(tier.usage().blocks).toBe(21);
@@ -219,7 +223,7 @@ describe('disk tier', () => {
     const { tier } = await startTier(dirs);
     await tier.scanned();
     for (let number = 0; number < 60; number += 1) {
-      expectBytes(await readBlock(tier, number, 1000), contentOf(number, 1000));
+      expect(sameBytes(await readBlock(tier, number, 1000), contentOf(number, 1000))).toBe(true);
     }
   });
 
@@ -231,7 +235,7 @@ describe('disk tier', () => {
     });
     for (let number = 0; number < 30; number += 1) await putBlock(tier, number, SMALL);
     for (let number = 0; number < 30; number += 1) {
-      expectBytes(await readBlock(tier, number, SMALL), contentOf(number, SMALL));
+      expect(sameBytes(await readBlock(tier, number, SMALL), contentOf(number, SMALL))).toBe(true);
     }
     await waitUntil('closing', () => openFilesBelow(dir) <= 5);
   });
@@ -262,7 +266,7 @@ describe('damaged cache files', () => {
     expect(metrics.value('blockcache_damaged')).toBe(1);
     await waitUntil('removal', () => blockFiles(dir).length === 0);
     await putBlock(tier, 1, SMALL);
-    expectBytes(await readBlock(tier, 1, SMALL), contentOf(1, SMALL));
+    expect(sameBytes(await readBlock(tier, 1, SMALL), contentOf(1, SMALL))).toBe(true);
   });
 
   it.each([...modes, 'shrink' as const])(
@@ -331,7 +335,7 @@ describe('damaged cache files', () => {
     const file = (await tier.open(blockId(1, LARGE), never)) as HeldFile;
     const into = new Uint8Array(1000);
     await file.read({ offset: 10, length: 1000 }, into, never);
-    expectBytes(into, contentOf(1, LARGE).subarray(10, 1010));
+    expect(sameBytes(into, contentOf(1, LARGE).subarray(10, 1010))).toBe(true);
     await waitUntil('discovery', () => !tier.has(blockId(1, LARGE)));
     expect(file.lease).toBeUndefined();
     await expect(

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../../../src/runtime/random.ts';
@@ -85,11 +86,11 @@ describe('eviction policies', () => {
             if (kind === 'evict') {
               const victim = it.policy.victim();
               const free = [...it.entries.values()].filter((other) => !other.pinned);
-              expect(victim !== undefined).toBe(name !== 'none' && free.length > 0);
-              expect(it.policy.victim()).toBe(victim);
+              assert.equal(victim !== undefined, name !== 'none' && free.length > 0);
+              assert.equal(it.policy.victim(), victim);
               if (victim !== undefined) {
-                expect(victim.pinned).toBe(false);
-                expect(it.entries.get(victim.hash)).toBe(victim);
+                assert(!victim.pinned);
+                assert.equal(it.entries.get(victim.hash), victim);
                 it.evict();
               }
             }
