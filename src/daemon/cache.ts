@@ -1,6 +1,8 @@
+import { DirectoryDiskTier } from '../store/disk-tier.ts';
 import { LeaseTable } from '../runtime/lease-table.ts';
 import type { SharedMemory } from '../runtime/system/shared-memory.ts';
 import { memorySlotCount, MemoryTierArena, slabBytesFor } from '../store/memory-tier.ts';
+import type { SlotRange } from '../store/slot-range.ts';
 import type { DiskTier, MemoryTier } from '../store/tier.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { CacheConfig } from './mount-config.ts';
@@ -15,6 +17,13 @@ export interface LocalCache {
   readonly disk: DiskTier | undefined;
 }
 
+/** Cache files kept open, so that a read costs no open(2). */
+const OPEN_FILES_MAX = 4_096;
+/** Leases may outlive their place among the open files while somebody reads. */
+const FILE_SLOTS = 2 * OPEN_FILES_MAX;
+/** A disk that does not answer one call for this long counts as failing. JuiceFS has the same. */
+const DISK_IO_TIMEOUT_MS = 30_000;
+
 /** Makes the tiers; the disk tier is not started. */
 export function createCache(
   config: CacheConfig,
@@ -27,7 +36,8 @@ export function createCache(
     slabBytes: slabBytesFor(volume.blockBytes),
   };
   const memorySlots = { firstSlot: 0, slotCount: memorySlotCount(memory) };
-  const leases = LeaseTable.create(memorySlots.slotCount);
+  const fileSlots = { firstSlot: memorySlots.slotCount, slotCount: FILE_SLOTS };
+  const leases = LeaseTable.create(memorySlots.slotCount + FILE_SLOTS);
   const tier = new MemoryTierArena({
     ...context,
     memory,
@@ -35,5 +45,31 @@ export function createCache(
     slots: memorySlots,
     eviction: config.eviction,
   });
-  return { leases, memory: tier, arena: tier.memory, disk: undefined };
+  const disk = createDisk(config, volume.uuid, { leases, slots: fileSlots, context });
+  return { leases, memory: tier, arena: tier.memory, disk };
+}
+
+function createDisk(
+  config: CacheConfig,
+  volumeUuid: string,
+  parts: { leases: LeaseTable; slots: SlotRange; context: DaemonContext },
+): DiskTier | undefined {
+  if (config.dirs.length === 0) return undefined;
+  return new DirectoryDiskTier({
+    ...parts.context,
+    log: parts.context.logger,
+    directories: config.dirs,
+    volumeUuid,
+    cacheBytes: config.diskBytes,
+    freeSpaceRatio: config.freeSpaceRatio,
+    fileMode: config.fileMode,
+    checksums: config.verify,
+    eviction: config.eviction,
+    // Blocks that wait for the disk hold their memory, so readers keep the other half.
+    queueBytesMax: config.bufferBytes / 2,
+    openFilesMax: OPEN_FILES_MAX,
+    ioTimeoutMs: DISK_IO_TIMEOUT_MS,
+    leases: parts.leases,
+    slots: parts.slots,
+  });
 }

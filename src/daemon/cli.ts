@@ -23,11 +23,14 @@ export async function runCli(argv: readonly string[]): Promise<number> {
     const message = error instanceof Error ? error.message : String(error);
     reportToParent({ mounted: false, message });
     process.stderr.write(`cachemesh: ${message}\n`);
-    if (!(error instanceof CodedError) && error instanceof Error) {
-      process.stderr.write(`${error.stack ?? ''}\n`);
-    }
+    if (isBug(error)) process.stderr.write(`${error.stack ?? ''}\n`);
     return error instanceof CodedError && error.code === 'usage' ? 2 : 1;
   }
+}
+
+/** Our own errors and the system's say what is wrong; of others one wants to see where they come from. */
+function isBug(error: unknown): error is Error {
+  return error instanceof Error && !(error instanceof CodedError) && !('syscall' in error);
 }
 
 function buildProgram(): Command {

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { EVICTIONS, VERIFY_MODES } from './mount-config.ts';
+import { CHECKSUM_MODES } from '../store/checksum-mode.ts';
+import { EVICTION_NAMES } from '../store/eviction/create-policy.ts';
 import { LOG_LEVELS } from './pino-logger.ts';
 
 /**
@@ -42,9 +43,13 @@ function cacheOptions(command: Command, cacheDir: string): void {
     .option('--memory-cache-size <SIZE>', 'of the memory tier (default: 1024, at most RAM / 4)')
     .option('--buffer-size <SIZE>', 'for reads and read-ahead under way', '300')
     .option('--free-space-ratio <RATIO>', 'of each cache disk, kept free', '0.1')
-    .addOption(new Option('--cache-eviction <POLICY>').choices(EVICTIONS).default(EVICTIONS[0]))
     .addOption(
-      new Option('--verify-cache-checksum <MODE>').choices(VERIFY_MODES).default(VERIFY_MODES[0]),
+      new Option('--cache-eviction <POLICY>').choices(EVICTION_NAMES).default(EVICTION_NAMES[0]),
+    )
+    .addOption(
+      new Option('--verify-cache-checksum <MODE>')
+        .choices(CHECKSUM_MODES)
+        .default(CHECKSUM_MODES[0]),
     )
     .option('--cache-mode <MODE>', 'of cache files', '0600')
     .option('--prefetch <N>', 'whole blocks brought at once after small reads', '1');

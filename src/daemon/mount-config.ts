@@ -1,5 +1,7 @@
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
+import { CHECKSUM_MODES, type ChecksumMode } from '../store/checksum-mode.ts';
+import { EVICTION_NAMES, type EvictionName } from '../store/eviction/create-policy.ts';
 import type { LogLevel } from './pino-logger.ts';
 import { LOG_LEVELS } from './pino-logger.ts';
 import {
@@ -46,8 +48,8 @@ export interface CacheConfig {
   readonly memoryBytes: number;
   readonly bufferBytes: number;
   readonly freeSpaceRatio: number;
-  readonly eviction: (typeof EVICTIONS)[number];
-  readonly verify: (typeof VERIFY_MODES)[number];
+  readonly eviction: EvictionName;
+  readonly verify: ChecksumMode;
   readonly fileMode: number;
   readonly prefetchWorkers: number;
 }
@@ -91,11 +93,6 @@ export interface ReadingConfig {
 
 /** What commander hands over: option names in camel case, values as typed by the user. */
 export type RawOptions = Readonly<Record<string, string | boolean | undefined>>;
-
-/** Values of `--cache-eviction`; the first is the default. */
-export const EVICTIONS = ['steady', '2-random', 'lru', 'none'] as const;
-/** Values of `--verify-cache-checksum`; the first is the default. */
-export const VERIFY_MODES = ['once', 'extend', 'shrink', 'full', 'none'] as const;
 
 const DEFAULT_MEMORY_BYTES = 1024 * 2 ** 20;
 
@@ -150,8 +147,12 @@ function cacheConfig(raw: RawOptions): CacheConfig {
     memoryBytes: given ?? asCacheSize ?? byDefault,
     bufferBytes: atLeast('--buffer-size', size(raw, 'bufferSize'), 32 * 2 ** 20),
     freeSpaceRatio: parseRatio('--free-space-ratio', text(raw, 'freeSpaceRatio')),
-    eviction: parseChoice('--cache-eviction', text(raw, 'cacheEviction'), EVICTIONS),
-    verify: parseChoice('--verify-cache-checksum', text(raw, 'verifyCacheChecksum'), VERIFY_MODES),
+    eviction: parseChoice('--cache-eviction', text(raw, 'cacheEviction'), EVICTION_NAMES),
+    verify: parseChoice(
+      '--verify-cache-checksum',
+      text(raw, 'verifyCacheChecksum'),
+      CHECKSUM_MODES,
+    ),
     fileMode: fileMode(text(raw, 'cacheMode')),
     prefetchWorkers: whole(raw, 'prefetch', { min: 0, max: 64 }),
   };

@@ -1,10 +1,13 @@
 import { createMetaEngine } from '../meta/create-engine.ts';
 import type { MetaEngine } from '../meta/engine.ts';
 import type { VolumeSetting } from '../meta/setting.ts';
+import { FsError } from '../posix/errno.ts';
 import { type Ino, ROOT_INO } from '../posix/ino.ts';
 import { BlockOrigin } from '../store/block-origin.ts';
 import { createObjectStore } from '../store/create-store.ts';
 import { loadDataKey } from '../store/data-key.ts';
+import { resolveDirectory } from '../vfs/root-map.ts';
+import { checkOrigin } from './check-origin.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { OriginConfig } from './mount-config.ts';
 import { UsageError } from './quantities.ts';
@@ -38,6 +41,7 @@ export async function openVolume(
   const tuning = { downloadsMax: config.maxDownloads, getTimeoutMs: config.getTimeoutMs };
   const store = await createObjectStore(setting, context, tuning, signal);
   shutdown.push('object store', () => store.close());
+  await checkOrigin(store, setting, context);
   context.logger.info({ store: store.displayName, meta: meta.displayUrl }, 'volume opened');
   const origin = new BlockOrigin({
     ...context,
@@ -54,15 +58,13 @@ export async function openVolume(
 
 /** The inode of `--subdir`. @throws UsageError when there is no such directory */
 export async function findSubdir(meta: MetaEngine, subdir: string | undefined): Promise<Ino> {
-  let ino = ROOT_INO;
-  const signal = new AbortController().signal;
-  for (const name of (subdir ?? '').split('/').filter((part) => part !== '')) {
-    const entry = await meta.lookup(ino, Buffer.from(name), signal);
-    if (entry === undefined)
-      throw new UsageError(`--subdir: there is no "${subdir}" in the volume`);
-    ino = entry.ino;
+  if (subdir === undefined) return ROOT_INO;
+  try {
+    return await resolveDirectory(meta, subdir, new AbortController().signal);
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+    throw new UsageError(`--subdir: "${subdir}" in the volume: ${error.message}`);
   }
-  return ino;
 }
 
 function encryptionOf(setting: VolumeSetting, passphrase: string | undefined) {

@@ -125,12 +125,11 @@ export class MeshLoader implements BlockLoader {
 
   prefetch(key: BlockKey, done: () => void = () => undefined): void {
     const id = blockIdOf(key);
-    if (this.#parts.memory.has(id) || this.#parts.disk?.has(id) === true) {
+    if (this.lease(key) !== undefined) {
       done();
       return;
     }
-    const work = () => this.#bringWhole(key).finally(done);
-    if (!this.#readAhead.add(id, work)) done();
+    this.#readAhead.add(id, () => this.#bringWhole(key), done);
   }
 
   lease(key: BlockKey): LeaseRef | undefined {
@@ -240,7 +239,7 @@ export class MeshLoader implements BlockLoader {
     const options: LoadOptions = { whole: true, forward: true, signal };
     try {
       const id = blockIdOf(key);
-      if (this.#parts.memory.has(id) || this.#parts.disk?.has(id) === true) return;
+      if (this.#parts.memory.has(id) || (await this.#isOnDisk(id, signal))) return;
       const flight = this.#flightOf(id, true) ?? (await this.#flight(key, options));
       (await flight?.read(range, signal))?.release();
     } catch (error) {
@@ -249,6 +248,17 @@ export class MeshLoader implements BlockLoader {
         'read-ahead failed',
       );
     }
+  }
+
+  /** Also leaves the block's lease, by which worker threads read the cache file. */
+  async #isOnDisk(id: BlockId, signal: AbortSignal): Promise<boolean> {
+    const { disk, clock } = this.#parts;
+    if (disk?.has(id) !== true) return false;
+    const wait = { what: `cached block ${id}`, timeoutMs: DISK_TIMEOUT_MS, signal };
+    const file = await withDeadline(clock, wait, (timed) => disk.open(id, timed));
+    if (file?.lease !== undefined) this.#diskLeases.set(id, file.lease);
+    file?.release();
+    return file !== undefined;
   }
 
   #flightOf(id: BlockId, forward: boolean): BlockFlight | undefined {

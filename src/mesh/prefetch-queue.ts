@@ -10,6 +10,8 @@ export class PrefetchQueue {
   readonly #onDrop: () => void;
   readonly #waiting = new Map<BlockId, () => Promise<void>>();
   readonly #running = new Set<BlockId>();
+  /** Whom to tell when a block is done with, by block. */
+  readonly #listeners = new Map<BlockId, (() => void)[]>();
 
   /**
    * @param options - `workers`: at once, 0 switches the queue off; `queueMax`: waiting;
@@ -22,24 +24,32 @@ export class PrefetchQueue {
   }
 
   /**
-   * Queues `work`, which must not reject.
+   * Queues `work`, which must not reject; a block that is queued already is not queued again.
    *
-   * @returns false when the block was dropped, or is queued already
+   * @param done - called once, when the block's work has ended or was dropped
    */
-  add(id: BlockId, work: () => Promise<void>): boolean {
-    if (this.#workers === 0 || this.#waiting.has(id) || this.#running.has(id)) return false;
-    if (this.#waiting.size >= this.#queueMax) {
+  add(id: BlockId, work: () => Promise<void>, done?: () => void): void {
+    const known = this.#waiting.has(id) || this.#running.has(id);
+    if (!known && (this.#workers === 0 || this.#waiting.size >= this.#queueMax)) {
       this.#onDrop();
-      return false;
+      done?.();
+      return;
     }
+    if (done !== undefined) {
+      const listeners = this.#listeners.get(id);
+      if (listeners === undefined) this.#listeners.set(id, [done]);
+      else listeners.push(done);
+    }
+    if (known) return;
     this.#waiting.set(id, work);
     this.#next();
-    return true;
   }
 
   /** Forgets what has not begun. */
   clear(): void {
+    const ids = [...this.#waiting.keys()];
     this.#waiting.clear();
+    for (const id of ids) this.#tell(id);
   }
 
   #next(): void {
@@ -50,7 +60,14 @@ export class PrefetchQueue {
     this.#running.add(id);
     void work().finally(() => {
       this.#running.delete(id);
+      this.#tell(id);
       this.#next();
     });
+  }
+
+  #tell(id: BlockId): void {
+    const listeners = this.#listeners.get(id) ?? [];
+    this.#listeners.delete(id);
+    for (const done of listeners) done();
   }
 }

@@ -106,7 +106,9 @@ function differencesOf(name: string, entry: ManifestEntry, found: object): strin
   return Object.entries(found).flatMap(([field, value]) => {
     // A plain entry of the largest fixture has no times and no inode of its own in the manifest.
     if (expected[field] === undefined || expected[field] === value) return [];
-    return [`${name} ${field}: ${String(value)} instead of ${String(expected[field])}`];
+    return [
+      `${name} ${field}: ${JSON.stringify(value)} instead of ${JSON.stringify(expected[field])}`,
+    ];
   });
 }
 

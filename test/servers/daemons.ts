@@ -43,7 +43,14 @@ export async function startDaemon(options: DaemonOptions): Promise<TestDaemon> {
   const logPath = join(dir, 'log');
   // A dead predecessor's mount makes it "exist" in a way that mkdir cannot see.
   await mkdir(mountpoint, { recursive: true }).catch(() => undefined);
-  const words = ['mount', options.metaUrl, mountpoint, '--enable-xattr'];
+  const words = [
+    'mount',
+    options.metaUrl,
+    mountpoint,
+    '--enable-xattr',
+    '--enable-cap',
+    '--enable-selinux',
+  ];
   const defaults = ['--cache-dir', cacheDir, '--metrics', '127.0.0.1:0', '--heartbeat', '1'];
   const log = () => readFile(logPath, 'utf8');
   const mountedBefore = (await log().catch(() => '')).split(MOUNTED).length;
@@ -52,14 +59,10 @@ export async function startDaemon(options: DaemonOptions): Promise<TestDaemon> {
     { logPath, env: { ...options.env } },
   );
   try {
-    await waitUntil(
-      `${name} to mount`,
-      async () => {
-        if (process_.ended() !== undefined) throw new Error('it ended');
-        return (await log()).split(MOUNTED).length > mountedBefore;
-      },
-      MOUNT_TIMEOUT_MS,
-    );
+    const mounted = async () => (await log()).split(MOUNTED).length > mountedBefore;
+    const settled = async () => process_.ended() !== undefined || (await mounted());
+    await waitUntil(`${name} to mount`, settled, MOUNT_TIMEOUT_MS);
+    if (!(await mounted())) throw new Error('it ended');
   } catch (error) {
     await process_.stop('SIGKILL');
     throw new Error(`${name} did not mount:\n${await log()}`, { cause: error });

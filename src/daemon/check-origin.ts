@@ -1,0 +1,69 @@
+import { stat } from 'node:fs/promises';
+import type { VolumeSetting } from '../meta/setting.ts';
+import { withDeadline } from '../runtime/deadline.ts';
+import { type ObjectStore, StoreError } from '../store/object-store.ts';
+import type { DaemonContext } from './daemon-context.ts';
+
+const ANSWER_TIMEOUT_MS = 10_000;
+/** A UUID's text is 36 bytes; what is longer is something else. */
+const UUID_OBJECT_BYTES_MAX = 4096;
+
+/**
+ * Finds out before mounting whether the bucket is that of the volume, by the object in which
+ * JuiceFS keeps the volume's UUID. Blocks of another volume can have the same names and lengths, so
+ * a wrong bucket would mean wrong bytes.
+ *
+ * A store that does not answer is no reason not to mount: cached data can be read without it.
+ *
+ * @throws StoreError `bad-config` when there is no such bucket or it is another volume's, `denied`
+ */
+export async function checkOrigin(
+  store: ObjectStore,
+  setting: VolumeSetting,
+  context: Pick<DaemonContext, 'clock' | 'logger'>,
+): Promise<void> {
+  if (setting.storage === 'file') await checkFolder(setting.bucket.replace('%d', '0'));
+  const key = `${setting.name}/juicefs_uuid`;
+  const fields = { store: store.displayName, key };
+  try {
+    const wait = { what: `GET ${key}`, timeoutMs: ANSWER_TIMEOUT_MS };
+    const found = await withDeadline(context.clock, wait, (signal) => read(store, key, signal));
+    // With encryption the text is encrypted, too.
+    if (setting.encryptKeyPem !== undefined || found.trim() === setting.uuid) return;
+    const message = `${store.displayName} belongs to another volume: ${key} is not ${setting.uuid}`;
+    throw new StoreError('bad-config', message);
+  } catch (error) {
+    const code = error instanceof StoreError ? error.code : undefined;
+    if (code === 'bad-config') throw error;
+    if (code === 'denied') {
+      const { message } = error as StoreError;
+      throw new StoreError('denied', `${store.displayName} denies access: ${message}`, {
+        cause: error,
+      });
+    }
+    context.logger.warn({ ...fields, error: String(error) }, 'the bucket could not be checked');
+  }
+}
+
+/** The driver would only ever say that objects are missing: a bucket is made by the first write. */
+async function checkFolder(bucket: string): Promise<void> {
+  const folder = bucket.slice(0, bucket.lastIndexOf('/') + 1);
+  try {
+    await stat(folder);
+  } catch (cause) {
+    const message = `the bucket '${bucket}' cannot be used: ${(cause as Error).message}`;
+    throw new StoreError('bad-config', message, { cause });
+  }
+}
+
+async function read(store: ObjectStore, key: string, signal: AbortSignal): Promise<string> {
+  const body = await store.get(key, undefined, signal);
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body.chunks) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > UUID_OBJECT_BYTES_MAX) break;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
