@@ -37,9 +37,7 @@ export class FileStore implements ObjectStore {
   async get(key: string, range: ByteRange | undefined, signal: AbortSignal): Promise<ObjectBody> {
     signal.throwIfAborted();
     const path = this.#pathOf(key);
-    const file = await attempt(key, () => open(path, 'r')).catch((error: unknown) =>
-      this.#explain(error),
-    );
+    const file = await attempt(key, () => open(path, 'r'));
     try {
       const info = await attempt(key, () => file.stat());
       if (!info.isFile()) throw new StoreError('not-found', `${key}: not a file`);
@@ -103,16 +101,6 @@ export class FileStore implements ObjectStore {
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  /** Where the bucket itself is missing, no object is: its disk is not mounted, or it is misspelt. */
-  async #explain(error: unknown): Promise<never> {
-    if (!(error instanceof StoreError) || error.code !== 'not-found') throw error;
-    const folder = this.#root.slice(0, this.#root.lastIndexOf('/') + 1);
-    const info = await statIfThere(folder, folder);
-    if (info?.isDirectory() === true) throw error;
-    const message = `the folder of bucket '${this.#root}' does not exist`;
-    throw new StoreError('bad-config', message, { cause: error });
   }
 
   /** Objects below `dir` whose paths begin with `path`, in the order of their keys. */
