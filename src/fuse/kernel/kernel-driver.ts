@@ -119,8 +119,13 @@ export class KernelDriver implements FuseDriver {
   async #onEnded(mount: LiveMount): Promise<void> {
     this.#mount = undefined;
     process.removeListener('exit', this.#onExit);
-    await mount.close();
-    this.#options.logger.info({ mountpoint: this.#mountpoint }, 'unmounted');
+    const fields = { mountpoint: this.#mountpoint };
+    try {
+      await mount.close();
+      this.#options.logger.info(fields, 'unmounted');
+    } catch (error) {
+      this.#options.logger.error({ ...fields, error }, 'closing the device failed');
+    }
     this.#gone.resolve();
     this.#closing.resolve();
   }
