@@ -7,6 +7,8 @@ import { createLogger } from './pino-logger.ts';
 
 /** Stopping takes at most this long; then the process ends all the same, which aborts the mount. */
 const STOP_TIMEOUT_MS = 20_000;
+/** After everything was stopped the process ends at once, unless a thread stays in a system call. */
+const LINGER_TIMEOUT_MS = 2_000;
 /** JuiceFS's own priority: a loaded node must not starve its file system. */
 const NICENESS = -19;
 
@@ -32,11 +34,24 @@ export async function runMount(config: MountConfig): Promise<void> {
   } finally {
     const timer = systemClock.setTimer(STOP_TIMEOUT_MS, () => {
       logger.error({ timeoutMs: STOP_TIMEOUT_MS }, 'stopping takes too long, ending now');
-      process.exit(1);
+      endNow();
     });
     await daemon.stop();
     timer.cancel();
+    systemClock.setTimer(LINGER_TIMEOUT_MS, () => {
+      logger.error({ timeoutMs: LINGER_TIMEOUT_MS }, 'a thread does not end, ending now');
+      endNow();
+    });
   }
+}
+
+/**
+ * Ends the process for good. `process.exit` would wait for the worker threads, and one that reads a
+ * device which the kernel does not let go never ends.
+ */
+function endNow(): void {
+  process.emit('exit', 1);
+  process.kill(process.pid, 'SIGKILL');
 }
 
 /** Resolves on SIGTERM, SIGINT or SIGHUP, or when the mount is gone; a second signal ends at once. */
@@ -45,7 +60,7 @@ function endOf(daemon: Daemon): Promise<void> {
     let signalled = false;
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (signalled) process.exit(1);
+        if (signalled) endNow();
         signalled = true;
         resolve();
       });
