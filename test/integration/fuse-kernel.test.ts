@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FileType } from '../../src/posix/attr.ts';
 import { loadLibc } from '../../src/runtime/system/libc.ts';
+import { mountedAt } from '../../src/fuse/kernel/mount-table.ts';
 import { MemoryVolume } from '../fuse/memory-volume.ts';
 import type { TestMount } from './fuse-mount.ts';
-import { cannotMount, mountEntry, mountVolume, python, shell } from './fuse-mount.ts';
+import { cannotMount, mountVolume, python, shell } from './fuse-mount.ts';
 
 const MODES = [
   { mode: 'with libc', libc: loadLibc() },
@@ -48,7 +49,7 @@ describe.skipIf(cannotMount)('a kernel mount', () => {
     });
 
     it('shows its name and options in the mount table', async () => {
-      const entry = await mountEntry(mount.mountpoint);
+      const entry = mountedAt(mount.mountpoint);
       expect(entry).toMatchObject({ type: 'fuse.cachemesh', source: 'cachemesh:test' });
       const line = (await shell(['findmnt', '-no', 'OPTIONS', mount.mountpoint])).toString();
       for (const option of ['rw', 'nosuid', 'nodev', 'default_permissions', 'allow_other']) {

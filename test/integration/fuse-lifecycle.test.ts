@@ -7,15 +7,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileType } from '../../src/posix/attr.ts';
+import { mountedAt } from '../../src/fuse/kernel/mount-table.ts';
 import { MemoryVolume } from '../fuse/memory-volume.ts';
-import {
-  cannotMount,
-  clearMountpoint,
-  makeMountpoint,
-  mountEntry,
-  mountVolume,
-  shell,
-} from './fuse-mount.ts';
+import { cannotMount, clearMountpoint, makeMountpoint, mountVolume, shell } from './fuse-mount.ts';
 
 const DAEMON = fileURLToPath(new URL('./fuse-daemon.ts', import.meta.url));
 const never = () => new Promise<never>(() => undefined);
@@ -87,7 +81,7 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     const { driver, close } = await mountVolume(volume, { mountpoint });
     const file = await open(join(mountpoint, 'text'));
     await shell(['umount', '-l', mountpoint]);
-    expect(await mountEntry(mountpoint)).toBeUndefined();
+    expect(mountedAt(mountpoint)).toBeUndefined();
     expect(await file.readFile('utf8')).toBe('alive\n');
     await file.close();
     await driver.closed;
@@ -101,7 +95,7 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     const exit = exitOf(reader);
     await driver.stop();
     expect(await exit).toBe(1);
-    expect(await mountEntry(mountpoint)).toBeUndefined();
+    expect(mountedAt(mountpoint)).toBeUndefined();
     await driver.closed;
   });
 
@@ -124,7 +118,7 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     const { driver } = await mountVolume(volume, { mountpoint });
     expect(await readFile(join(mountpoint, 'text'), 'utf8')).toBe('alive\n');
     await driver.stop();
-    expect(await mountEntry(mountpoint)).toBeUndefined();
+    expect(mountedAt(mountpoint)).toBeUndefined();
   });
 
   it.each([
@@ -134,7 +128,7 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     const { child, say } = await startDaemon();
     say(line);
     expect(await exitOf(child)).toBe(code);
-    expect(await mountEntry(mountpoint)).toBeUndefined();
+    expect(mountedAt(mountpoint)).toBeUndefined();
   });
 
   it('ends, and ends the process, when a thread dies', async () => {

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { existsSync } from 'node:fs';
 import { KernelDriver } from '../../src/fuse/kernel/kernel-driver.ts';
 import type { KernelDriverOptions } from '../../src/fuse/kernel/kernel-driver-options.ts';
-import { parseMountInfo } from '../../src/fuse/kernel/mount-table.ts';
+import { mountedAt } from '../../src/fuse/kernel/mount-table.ts';
 import type { FuseOperations } from '../../src/fuse/operations.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { LeaseTable } from '../../src/runtime/lease-table.ts';
@@ -47,19 +47,12 @@ export async function makeMountpoint(): Promise<string> {
 /** Cuts every connection at a mountpoint, so that nothing can hang there, and removes it. */
 export async function clearMountpoint(mountpoint: string): Promise<void> {
   for (let round = 0; round < 4; round++) {
-    const entry = await mountEntry(mountpoint);
+    const entry = mountedAt(mountpoint);
     if (entry === undefined) break;
-    const minor = entry.device.split(':')[1];
-    await writeFile(`/sys/fs/fuse/connections/${minor}/abort`, '1').catch(() => undefined);
-    await shell(['umount', '-l', mountpoint]).catch(() => undefined);
+    // Force makes the kernel abort the connection, whether or not its control files are mounted.
+    await shell(['umount', '-i', '-f', '-l', mountpoint]).catch(() => undefined);
   }
   await rm(mountpoint, { recursive: true, force: true });
-}
-
-/** What is mounted at a mountpoint. */
-export async function mountEntry(mountpoint: string) {
-  const entries = parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
-  return entries.findLast((entry) => entry.mountpoint === mountpoint);
 }
 
 /** A mount of a test. */

@@ -4,6 +4,13 @@ import type { FuseContext } from '../operations.ts';
 /** The kernel has interrupted a request, or the mount ends. */
 export class RequestAbortedError extends Error {
   override readonly name = 'AbortError';
+  /** What the request is answered with when the operation gives up. */
+  readonly errno: number;
+
+  constructor(message: string, errno: number) {
+    super(message);
+    this.errno = errno;
+  }
 }
 
 /** A request that the main thread works on. */
@@ -37,9 +44,9 @@ export class Call implements FuseContext {
     return this.#controller.signal;
   }
 
-  /** Whether {@link abort} was called. */
-  get isAborted(): boolean {
-    return this.#reason !== undefined;
+  /** Why {@link abort} was called, if it was. */
+  get abortReason(): RequestAbortedError | undefined {
+    return this.#reason;
   }
 
   /** Aborts the signal; only the first call counts. */

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { mountedAt } from './mount-table.ts';
 
 /**
  * The kernel's control files of one FUSE mount.
@@ -8,10 +9,17 @@ import { writeFile } from 'node:fs/promises';
  */
 export class FuseConnection {
   readonly #device: string;
+  readonly #mountpoint: string;
 
   /** @param device - `major:minor` of the mount */
-  constructor(device: string) {
+  constructor(device: string, mountpoint: string) {
     this.#device = device;
+    this.#mountpoint = mountpoint;
+  }
+
+  /** Whether it is this mount that is seen at the mountpoint, and not another one or none. */
+  isMounted(): boolean {
+    return mountedAt(this.#mountpoint)?.device === this.#device;
   }
 
   /**

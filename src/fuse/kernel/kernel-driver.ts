@@ -30,7 +30,7 @@ export class KernelDriver implements FuseDriver {
   readonly #closing = Promise.withResolvers<void>();
   /** Like {@link closed}, but resolves after the death of a thread, too. */
   readonly #gone = Promise.withResolvers<void>();
-  readonly #onExit = () => this.#abort();
+  readonly #exitListener = () => this.#onExit();
   #mountpoint = '';
   #mount: LiveMount | undefined;
   #connection: FuseConnection | undefined;
@@ -62,7 +62,7 @@ export class KernelDriver implements FuseDriver {
     const fd = await this.#mountDevice();
     const mount = new LiveMount(fd, this.#options);
     this.#mount = mount;
-    process.once('exit', this.#onExit);
+    process.once('exit', this.#exitListener);
     try {
       await this.#serve(mount);
     } catch (error) {
@@ -102,14 +102,14 @@ export class KernelDriver implements FuseDriver {
 
   async #serve(mount: LiveMount): Promise<void> {
     mount.handshake();
-    const entry = await mountedAt(this.#mountpoint);
+    const entry = mountedAt(this.#mountpoint);
     if (entry === undefined) throw new DeviceError('device-failed', 'the mount has vanished');
-    this.#connection = new FuseConnection(entry.device);
+    this.#connection = new FuseConnection(entry.device, this.#mountpoint);
     if (!(await this.#connection.setReadAhead(READ_AHEAD_KIB))) {
       const fields = { kibibytes: READ_AHEAD_KIB };
       this.#options.logger.debug(fields, 'the read-ahead of the mount stays at its default');
     }
-    mount.startThreads(this.#map, (error) => this.#onDeath(error));
+    mount.startThreads(this.#map, (error) => void this.#onDeath(error));
     void mount.ended.then(() => this.#onEnded(mount));
     await mount.ready();
     if (this.#death !== undefined) throw this.#death;
@@ -118,7 +118,7 @@ export class KernelDriver implements FuseDriver {
   /** All threads have ended: the mount is gone, whoever unmounted it, or was aborted. */
   async #onEnded(mount: LiveMount): Promise<void> {
     this.#mount = undefined;
-    process.removeListener('exit', this.#onExit);
+    process.removeListener('exit', this.#exitListener);
     const fields = { mountpoint: this.#mountpoint };
     try {
       await mount.close();
@@ -141,12 +141,12 @@ export class KernelDriver implements FuseDriver {
     if (mount === undefined) return;
     const { clock, logger } = this.#options;
     const mountpoint = this.#mountpoint;
-    if (!(await this.#unmounter.unmount(mountpoint, 'plainly'))) {
+    const isMounted = this.#connection?.isMounted() ?? false;
+    if (!isMounted || !(await this.#unmounter.unmount(mountpoint, 'plainly'))) {
       // Somebody has files open there.
-      await this.#unmounter.unmount(mountpoint, 'lazily');
       await mount.drain(DRAIN_TIMEOUT_MS);
       mount.endSession();
-      this.#connection?.abort();
+      await this.#cut();
     }
     try {
       const wait = { what: `the end of ${mountpoint}`, timeoutMs: END_TIMEOUT_MS };
@@ -156,21 +156,39 @@ export class KernelDriver implements FuseDriver {
     }
   }
 
-  #onDeath(error: Error): void {
-    this.#options.logger.error({ error }, 'a thread has died, the mount ends');
+  async #onDeath(error: Error): Promise<void> {
+    if (this.#death !== undefined) return;
     this.#death = error;
-    this.#abort();
+    this.#options.logger.error({ error }, 'a thread has died, the mount ends');
+    if (!this.#cutNow()) await this.#cut();
     this.#closing.reject(error);
     this.#options.onFatal(error);
   }
 
+  /** Ends the connection although it is in use. */
+  async #cut(): Promise<void> {
+    const isAborted = this.#connection?.abort() ?? false;
+    if (this.#connection?.isMounted() !== true) return;
+    await this.#unmounter.unmount(this.#mountpoint, isAborted ? 'lazily' : 'forcibly');
+  }
+
   /**
-   * Ends the connection at once, so that no reader waits for an answer that never comes and no
-   * thread of ours stays in read(2): a process whose threads do cannot exit.
+   * {@link #cut} without waiting, so that no reader waits for an answer that never comes and no
+   * thread of ours stays in read(2): a process with such threads cannot exit.
+   *
+   * @returns whether the connection was cut
    */
-  #abort(): void {
-    this.#connection?.abort();
-    this.#unmounter.unmountNow(this.#mountpoint, 'lazily');
+  #cutNow(): boolean {
+    const isAborted = this.#connection?.abort() ?? false;
+    const isMounted = this.#connection?.isMounted() ?? false;
+    return (isMounted && this.#unmounter.unmountNow(this.#mountpoint, 'forcibly')) || isAborted;
+  }
+
+  /** Of the process, with the mount still there. */
+  #onExit(): void {
+    if (this.#mount === undefined || this.#cutNow()) return;
+    this.#options.logger.error({}, 'the FUSE connection cannot be cut, the process kills itself');
+    process.kill(process.pid, 'SIGKILL');
   }
 
   #raisePriority(): void {

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
 
 const MOUNT_INFO = '/proc/self/mountinfo';
@@ -28,18 +27,13 @@ export function parseMountInfo(text: string): MountEntry[] {
   });
 }
 
-/** @returns what is mounted at a path, the uppermost mount; undefined when nothing is */
-export async function mountedAt(mountpoint: string): Promise<MountEntry | undefined> {
-  return uppermost(await readFile(MOUNT_INFO, 'utf8'), mountpoint);
-}
-
-/** {@link mountedAt} for a process that is about to exit. */
-export function mountedAtSync(mountpoint: string): MountEntry | undefined {
-  return uppermost(readFileSync(MOUNT_INFO, 'utf8'), mountpoint);
-}
-
-function uppermost(text: string, mountpoint: string): MountEntry | undefined {
-  return parseMountInfo(text).findLast((entry) => entry.mountpoint === mountpoint);
+/**
+ * @returns what is mounted at a path, the uppermost mount; undefined when nothing is. Reading the
+ * table touches no file system, so it does not block.
+ */
+export function mountedAt(mountpoint: string): MountEntry | undefined {
+  const entries = parseMountInfo(readFileSync(MOUNT_INFO, 'utf8'));
+  return entries.findLast((entry) => entry.mountpoint === mountpoint);
 }
 
 function unescape(text: string): string {

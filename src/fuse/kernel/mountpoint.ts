@@ -27,7 +27,7 @@ export async function prepareMountpoint(
     const state = await examine(path, clock);
     const mountpoint = await resolveMountpoint(path);
     if (state === 'alive') {
-      const entry = await mountedAt(mountpoint);
+      const entry = mountedAt(mountpoint);
       if (entry === undefined) return mountpoint;
       const message = `${mountpoint} is a mountpoint of ${entry.source} (${entry.type}) already`;
       throw new MountError('mountpoint-busy', message);

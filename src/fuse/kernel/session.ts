@@ -67,7 +67,8 @@ export class FuseSession {
 
   /** Aborts what is in flight. Later requests are aborted from the beginning. */
   end(): void {
-    this.#ended = new RequestAbortedError('the mount ends');
+    // Not EINTR: programs repeat calls that a signal interrupted.
+    this.#ended = new RequestAbortedError('the mount ends', Errno.EIO);
     for (const call of this.#calls.values()) this.#interrupt(call, this.#ended);
   }
 
@@ -185,12 +186,12 @@ export class FuseSession {
       return;
     }
     metrics.interrupted.add();
-    this.#interrupt(call, new RequestAbortedError(`${call.method} was interrupted`));
+    this.#interrupt(call, new RequestAbortedError(`${call.method} was interrupted`, Errno.EINTR));
   }
 
   /** The reader cannot be killed before it has an answer, so it gets one in bounded time. */
   #interrupt(call: Call, reason: RequestAbortedError): void {
-    if (call.isAborted) return;
+    if (call.abortReason !== undefined) return;
     call.abort(reason);
     this.#options.clock.setTimer(INTERRUPT_GRACE_MS, () => {
       if (call.isAnswered) return;
@@ -199,7 +200,7 @@ export class FuseSession {
         { method: call.method },
         'an operation goes on after its interrupt',
       );
-      this.#finish(call, Errno.EINTR, EMPTY_ANSWER);
+      this.#finish(call, reason.errno, EMPTY_ANSWER);
     });
   }
 
@@ -210,7 +211,7 @@ export class FuseSession {
       if (error.code === 'EIO') logger.warn({ method: call.method, error }, 'a request failed');
       return error.errno;
     }
-    if (call.isAborted) return Errno.EINTR;
+    if (call.abortReason !== undefined) return call.abortReason.errno;
     this.#bug(error, call.method);
     return Errno.EIO;
   }
