@@ -54,4 +54,5 @@ function closeDevice(): void {
       // The descriptor of the listing itself is gone.
     }
   }
+  console.log('device closed');
 }

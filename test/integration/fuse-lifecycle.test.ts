@@ -137,6 +137,7 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     expect(await next()).toBe('reading');
     const exit = exitOf(reader);
     say('close-device');
+    expect(await next()).toBe('device closed');
     await readFile(join(mountpoint, 'text')).catch(() => undefined);
     expect(await next()).toBe('fatal');
     expect(await exitOf(child)).toBe(3);

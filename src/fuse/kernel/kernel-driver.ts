@@ -35,6 +35,8 @@ export class KernelDriver implements FuseDriver {
   #mount: LiveMount | undefined;
   #connection: FuseConnection | undefined;
   #death: Error | undefined;
+  /** The connection was ended: threads that are left are about to end. */
+  #isCut = false;
   #stopping: Promise<void> | undefined;
 
   constructor(options: KernelDriverOptions) {
@@ -160,16 +162,16 @@ export class KernelDriver implements FuseDriver {
     if (this.#death !== undefined) return;
     this.#death = error;
     this.#options.logger.error({ error }, 'a thread has died, the mount ends');
-    if (!this.#cutNow()) await this.#cut();
+    await this.#cut();
     this.#closing.reject(error);
     this.#options.onFatal(error);
   }
 
   /** Ends the connection although it is in use. */
   async #cut(): Promise<void> {
-    const isAborted = this.#connection?.abort() ?? false;
-    if (this.#connection?.isMounted() !== true) return;
-    await this.#unmounter.unmount(this.#mountpoint, isAborted ? 'lazily' : 'forcibly');
+    if (this.#cutNow() || this.#connection?.isMounted() !== true) return;
+    const isUnmounted = await this.#unmounter.unmount(this.#mountpoint, 'forcibly');
+    this.#isCut = isUnmounted && this.#unmounter.canForce;
   }
 
   /**
@@ -179,9 +181,10 @@ export class KernelDriver implements FuseDriver {
    * @returns whether the connection was cut
    */
   #cutNow(): boolean {
-    const isAborted = this.#connection?.abort() ?? false;
+    if (this.#connection?.abort() === true) this.#isCut = true;
     const isMounted = this.#connection?.isMounted() ?? false;
-    return (isMounted && this.#unmounter.unmountNow(this.#mountpoint, 'forcibly')) || isAborted;
+    if (isMounted && this.#unmounter.unmountNow(this.#mountpoint, 'forcibly')) this.#isCut = true;
+    return this.#isCut;
   }
 
   /** Of the process, with the mount still there. */

@@ -42,6 +42,11 @@ export class Unmounter {
     this.#clock = options.clock;
   }
 
+  /** Whether `forcibly` aborts the connection. */
+  get canForce(): boolean {
+    return this.#isRoot;
+  }
+
   /** @returns whether it was unmounted; false when it is in use, or not mounted at all */
   async unmount(mountpoint: string, mode: UnmountMode): Promise<boolean> {
     assert(isAbsolute(mountpoint));
