@@ -6,5 +6,3 @@ export const SLICE_RECORD_BYTES = 24;
 export const CHECKSUM_UNIT_BYTES = 32 * 1024;
 /** Largest block that a volume can have. */
 export const BLOCK_BYTES_MAX = 16 * 1024 * 1024;
-/** Largest file that a volume can have: 2^57. */
-export const FILE_BYTES_MAX = 2n ** 57n;

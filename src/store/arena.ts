@@ -2,8 +2,8 @@ import type { SizeClasses } from './size-classes.ts';
 import { Slab } from './slab.ts';
 
 /** A slot in use. */
-export interface Room {
-  readonly slab: Slab;
+export interface Room<Entry> {
+  readonly slab: Slab<Entry>;
   /** Number of the slot in its slab. */
   readonly slot: number;
 }
@@ -12,13 +12,13 @@ export interface Room {
  * Hands out the slots of a fixed number of slabs. A slab belongs to one size class from its first
  * slot in use to its last. Only numbers: the memory itself is the tier's. All steps are O(1).
  */
-export class Arena {
+export class Arena<Entry> {
   readonly classes: SizeClasses;
   readonly #freeSlabs: number[] = [];
   /** By class: the slabs cut for it. */
-  readonly #slabs: Slab[][];
+  readonly #slabs: Slab<Entry>[][];
   /** By class: those with a free slot. */
-  readonly #partial: Set<Slab>[];
+  readonly #partial: Set<Slab<Entry>>[];
 
   /** @param slabs - how many slabs the memory holds */
   constructor(classes: SizeClasses, slabs: number) {
@@ -29,13 +29,13 @@ export class Arena {
   }
 
   /** Slabs that are cut for a class, in no order. */
-  slabsOf(classIndex: number): readonly Slab[] {
-    return this.#slabs[classIndex] as Slab[];
+  slabsOf(classIndex: number): readonly Slab<Entry>[] {
+    return this.#slabs[classIndex] as Slab<Entry>[];
   }
 
   /** @returns undefined when no slot of the class and no slab is free */
-  take(classIndex: number): Room | undefined {
-    const partial = this.#partial[classIndex] as Set<Slab>;
+  take(classIndex: number): Room<Entry> | undefined {
+    const partial = this.#partial[classIndex] as Set<Slab<Entry>>;
     for (const slab of partial) {
       const slot = slab.take();
       if (!slab.hasFree) partial.delete(slab);
@@ -43,8 +43,8 @@ export class Arena {
     }
     const number = this.#freeSlabs.pop();
     if (number === undefined) return undefined;
-    const slab = new Slab(number, classIndex, this.classes.slotsPerSlab(classIndex));
-    const slabs = this.#slabs[classIndex] as Slab[];
+    const slab = new Slab<Entry>(number, classIndex, this.classes.slotsPerSlab(classIndex));
+    const slabs = this.#slabs[classIndex] as Slab<Entry>[];
     slab.position = slabs.length;
     slabs.push(slab);
     const slot = slab.take();
@@ -53,17 +53,17 @@ export class Arena {
   }
 
   /** Takes a slot back; a slab without any in use becomes free for every class. */
-  giveBack(room: Room): void {
+  giveBack(room: Room<Entry>): void {
     const { slab } = room;
-    const partial = this.#partial[slab.classIndex] as Set<Slab>;
+    const partial = this.#partial[slab.classIndex] as Set<Slab<Entry>>;
     slab.giveBack(room.slot);
     if (!slab.isEmpty) {
       partial.add(slab);
       return;
     }
     partial.delete(slab);
-    const slabs = this.#slabs[slab.classIndex] as Slab[];
-    const last = slabs.pop() as Slab;
+    const slabs = this.#slabs[slab.classIndex] as Slab<Entry>[];
+    const last = slabs.pop() as Slab<Entry>;
     if (last !== slab) {
       slabs[slab.position] = last;
       last.position = slab.position;

@@ -1,7 +1,6 @@
 import type { BlockId } from '../block/block-key.ts';
 import { hashText } from './block-hash.ts';
 import type { CacheDisk } from './cache-disk.ts';
-import type { CacheFile } from './cache-file.ts';
 import { hasSumsFile } from './cache-layout.ts';
 import { PolicyEntry } from './eviction/policy.ts';
 
@@ -19,8 +18,6 @@ export class DiskEntry extends PolicyEntry {
   isVerified = false;
   /** Used since the policy last asked, as far as workers' uses were taken from the lease table. */
   visited = false;
-  /** While it is open. */
-  file: CacheFile | undefined = undefined;
   /** It was taken out of the index. */
   isGone = false;
 

@@ -7,7 +7,7 @@ import { PolicyEntry } from './eviction/policy.ts';
 /** A block that lies complete in the arena. */
 export class MemoryEntry extends PolicyEntry {
   readonly id: BlockId;
-  readonly room: Room;
+  readonly room: Room<MemoryEntry>;
   readonly lease: LeaseRef;
   /** Used since the policy last asked, as far as it was taken from the lease table already. */
   visited = false;
@@ -15,7 +15,7 @@ export class MemoryEntry extends PolicyEntry {
   isCached = false;
 
   /** @param slotBytes - what the slot takes, which is what budgets count */
-  constructor(id: BlockId, room: Room, lease: LeaseRef, slotBytes: number) {
+  constructor(id: BlockId, room: Room<MemoryEntry>, lease: LeaseRef, slotBytes: number) {
     super(slotBytes, hashText(id));
     this.id = id;
     this.room = room;

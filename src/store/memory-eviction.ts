@@ -19,13 +19,18 @@ const SLABS_COMPARED = 4;
  * small ones moves memory as fast as it is asked for.
  */
 export class MemoryEviction {
-  readonly #arena: Arena;
+  readonly #arena: Arena<MemoryEntry>;
   readonly #random: Random;
   readonly #policies: readonly EvictionPolicy<MemoryEntry>[];
   readonly #probe: EvictionProbe<MemoryEntry>;
   #inserts = 0;
 
-  constructor(parts: { arena: Arena; leases: LeaseTable; random: Random; eviction: EvictionName }) {
+  constructor(parts: {
+    arena: Arena<MemoryEntry>;
+    leases: LeaseTable;
+    random: Random;
+    eviction: EvictionName;
+  }) {
     const { arena, leases, random, eviction } = parts;
     this.#arena = arena;
     this.#random = random;
@@ -92,9 +97,9 @@ export class MemoryEviction {
   }
 
   /** The coldest of a few slabs of the victim's class, its own among them, that can be emptied. */
-  #coldSlab(victim: MemoryEntry, needed: boolean): Slab | undefined {
+  #coldSlab(victim: MemoryEntry, needed: boolean): Slab<MemoryEntry> | undefined {
     const slabs = this.#arena.slabsOf(victim.room.slab.classIndex);
-    let best: Slab | undefined;
+    let best: Slab<MemoryEntry> | undefined;
     let bestSeenAt = Number.POSITIVE_INFINITY;
     for (let draw = 0; draw < SLABS_COMPARED; draw += 1) {
       const slab = draw === 0 ? victim.room.slab : slabs[this.#random.below(slabs.length)];
@@ -108,7 +113,7 @@ export class MemoryEviction {
   }
 
   /** The last resort, when the class itself and the coldest class are held. */
-  #anySlab(): Slab | undefined {
+  #anySlab(): Slab<MemoryEntry> | undefined {
     for (const [classIndex, policy] of this.#policies.entries()) {
       // A policy that gives no victim is held as a whole, or evicts nothing on principle.
       if (policy.blocks === 0 || policy.victim() === undefined) continue;
@@ -118,12 +123,12 @@ export class MemoryEviction {
     return undefined;
   }
 
-  #canBeEmptied(slab: Slab): boolean {
+  #canBeEmptied(slab: Slab<MemoryEntry>): boolean {
     if (!slab.isAllCached) return false;
     return slab.entries.every((entry) => entry === undefined || !this.#probe.isPinned(entry));
   }
 
-  #meanSeenAt(slab: Slab): number {
+  #meanSeenAt(slab: Slab<MemoryEntry>): number {
     let sum = 0;
     for (const entry of slab.entries) {
       if (entry === undefined) continue;

@@ -67,7 +67,7 @@ function slabCount({ cacheBytes, bufferBytes, slabBytes }: MemoryTierOptions['me
  */
 export class MemoryTierArena implements MemoryTier {
   readonly #options: MemoryTierOptions;
-  readonly #arena: Arena;
+  readonly #arena: Arena<MemoryEntry>;
   readonly #memory: SharedMemory;
   readonly #capacityBytes: number;
   readonly #eviction: MemoryEviction;
@@ -81,7 +81,7 @@ export class MemoryTierArena implements MemoryTier {
     assert(options.slots.slotCount >= memorySlotCount(memory), 'too few slots for the arena');
     this.#options = options;
     this.#capacityBytes = slabCount(memory) * memory.slabBytes;
-    this.#arena = new Arena(new SizeClasses(memory.slabBytes), slabCount(memory));
+    this.#arena = new Arena<MemoryEntry>(new SizeClasses(memory.slabBytes), slabCount(memory));
     this.#eviction = new MemoryEviction({ arena: this.#arena, leases, random, eviction });
     this.#limbo = new LeaseLimbo(leases);
     this.#metrics = tierMetrics(options.metrics);
@@ -154,7 +154,12 @@ export class MemoryTierArena implements MemoryTier {
     this.#memory.free();
   }
 
-  #commit(block: { id: BlockId; room: Room; bytes: Uint8Array; keep: boolean }): HeldBlock {
+  #commit(block: {
+    id: BlockId;
+    room: Room<MemoryEntry>;
+    bytes: Uint8Array;
+    keep: boolean;
+  }): HeldBlock {
     const { id, room, bytes } = block;
     const { leases } = this.#options;
     const lease = leases.publish(this.#leaseSlotOf(room), {
@@ -218,7 +223,7 @@ export class MemoryTierArena implements MemoryTier {
     this.#limbo.retire(entry.lease.slot, () => this.#arena.giveBack(entry.room));
   }
 
-  #makeRoom(classIndex: number): Room | undefined {
+  #makeRoom(classIndex: number): Room<MemoryEntry> | undefined {
     for (let round = 0; round < ROUNDS_MAX; round += 1) {
       const victims = this.#eviction.victimsFor(classIndex);
       if (victims.length === 0) return undefined;
@@ -235,20 +240,20 @@ export class MemoryTierArena implements MemoryTier {
     this.#metrics.blocks.add(blocks);
   }
 
-  #bytesOf(room: Room, lengthBytes: number): Uint8Array {
+  #bytesOf(room: Room<MemoryEntry>, lengthBytes: number): Uint8Array {
     const offset = this.#offsetOf(room);
     return this.#memory.bytes.subarray(offset, offset + lengthBytes);
   }
 
-  #offsetOf({ slab, slot }: Room): number {
+  #offsetOf({ slab, slot }: Room<MemoryEntry>): number {
     return slab.number * this.#options.memory.slabBytes + slot * this.#slotBytesOf({ slab, slot });
   }
 
-  #slotBytesOf({ slab }: Room): number {
+  #slotBytesOf({ slab }: Room<MemoryEntry>): number {
     return this.#arena.classes.sizeOf(slab.classIndex);
   }
 
-  #leaseSlotOf({ slab, slot }: Room): number {
+  #leaseSlotOf({ slab, slot }: Room<MemoryEntry>): number {
     const { firstSlot } = this.#options.slots;
     return firstSlot + slab.number * this.#arena.classes.slotsPerSlabMax + slot;
   }

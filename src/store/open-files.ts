@@ -45,6 +45,7 @@ interface Opening {
 export class OpenFiles {
   readonly #options: OpenFilesOptions;
   readonly #files = new EntryList<CacheFile>(1);
+  readonly #byEntry = new Map<DiskEntry, CacheFile>();
   readonly #opening = new Map<DiskEntry, Opening>();
   readonly #freeSlots: number[] = [];
   readonly #limbo: LeaseLimbo;
@@ -72,8 +73,9 @@ export class OpenFiles {
    */
   async acquire(entry: DiskEntry, signal: AbortSignal): Promise<CacheFile> {
     if (signal.aborted) throw abortReason(signal);
-    if (entry.file !== undefined) entry.file.users += 1;
-    const file = entry.file ?? (await this.#openOnce(entry));
+    const open = this.#byEntry.get(entry);
+    if (open !== undefined) open.users += 1;
+    const file = open ?? (await this.#openOnce(entry));
     if (signal.aborted) {
       this.release(file);
       throw abortReason(signal);
@@ -108,13 +110,14 @@ export class OpenFiles {
 
   /** Whether worker threads read the entry since this was last asked. */
   takeVisited(entry: DiskEntry): boolean {
-    const lease = entry.file?.lease;
+    const lease = this.#byEntry.get(entry)?.lease;
     return lease !== undefined && this.#options.leases.takeVisited(lease.slot);
   }
 
   /** Closes an entry's file as soon as nobody uses it. */
   discard(entry: DiskEntry): void {
-    if (entry.file !== undefined) this.#doom(entry.file);
+    const file = this.#byEntry.get(entry);
+    if (file !== undefined) this.#doom(file);
   }
 
   /** Closes what nobody uses. What is still used is closed when it is released. */
@@ -156,7 +159,7 @@ export class OpenFiles {
       const file = new CacheFile(entry, { fd, sums, io, checksAlways: always });
       file.users = settle();
       this.#files.push(file);
-      entry.file = file;
+      this.#byEntry.set(entry, file);
       // The entry may have gone while its file was being opened.
       if (entry.isGone) this.#doom(file);
       return file;
@@ -191,7 +194,7 @@ export class OpenFiles {
     if (file.isDoomed) return;
     file.isDoomed = true;
     this.#files.remove(file);
-    if (file.entry.file === file) file.entry.file = undefined;
+    if (this.#byEntry.get(file.entry) === file) this.#byEntry.delete(file.entry);
     if (file.users === 0) this.#retire(file);
     else this.#unpublish(file, () => undefined);
   }

@@ -1,12 +1,10 @@
-import type { MemoryEntry } from './memory-entry.ts';
-
-/** A piece of the arena, cut into slots of one size class. */
-export class Slab {
+/** A piece of the arena, cut into slots of one size class. `Entry` is what a slot caches. */
+export class Slab<Entry> {
   /** Place in the arena, from 0. */
   readonly number: number;
   readonly classIndex: number;
   /** What is cached in each slot. */
-  readonly entries: (MemoryEntry | undefined)[];
+  readonly entries: (Entry | undefined)[];
   /** Slots that hold a cached block. */
   cached = 0;
   /** Place in the arena's list of slabs of this class. */
@@ -16,7 +14,7 @@ export class Slab {
   constructor(number: number, classIndex: number, slots: number) {
     this.number = number;
     this.classIndex = classIndex;
-    this.entries = Array.from<MemoryEntry | undefined>({ length: slots });
+    this.entries = Array.from<Entry | undefined>({ length: slots });
     for (let slot = slots - 1; slot >= 0; slot -= 1) this.#free.push(slot);
   }
 
