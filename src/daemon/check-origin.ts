@@ -30,16 +30,12 @@ export async function checkOrigin(
     const found = await withDeadline(context.clock, wait, (signal) => read(store, key, signal));
     // With encryption the text is encrypted, too.
     if (setting.encryptKeyPem !== undefined || found.trim() === setting.uuid) return;
-    const message = `${store.displayName} belongs to another volume: ${key} is not ${setting.uuid}`;
+    const message = `it belongs to another volume: ${key} does not contain ${setting.uuid}`;
     throw new StoreError('bad-config', message);
   } catch (error) {
-    const code = error instanceof StoreError ? error.code : undefined;
-    if (code === 'bad-config') throw error;
-    if (code === 'denied') {
-      const { message } = error as StoreError;
-      throw new StoreError('denied', `${store.displayName} denies access: ${message}`, {
-        cause: error,
-      });
+    if (error instanceof StoreError && (error.code === 'bad-config' || error.code === 'denied')) {
+      const message = `the bucket ${store.displayName} cannot be used: ${error.message}`;
+      throw new StoreError(error.code, message, { cause: error });
     }
     context.logger.warn({ ...fields, error: String(error) }, 'the bucket could not be checked');
   }

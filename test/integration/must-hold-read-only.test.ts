@@ -115,7 +115,7 @@ describe('access(2) with ACLs', () => {
     for (const { uid, gid, groups, allowed } of credentials) {
       const found = await askAccess({ uid, gid, groups }, allowed.map(pathOf));
       const expected = allowed.map((entry) => `${entry.access} ${pathOf(entry)}`);
-      expect(found, `uid ${uid} gid ${gid} groups ${groups}`).toEqual(expected);
+      expect(found, `uid ${uid} gid ${gid} groups ${groups.join()}`).toEqual(expected);
     }
   });
 
