@@ -35,7 +35,7 @@ export class DeviceWorkers {
     const ended = Promise.withResolvers<void>();
     let isOrderly = false;
     worker.on('message', (message: DeviceWorkerMessage) => {
-      if (message instanceof Uint8Array) this.#options.onFrame(message);
+      if (message instanceof Uint8Array) this.#takeFrames(message);
       else if (message === 'ready') ready.resolve();
       else if (message === 'unmounted') isOrderly = true;
       else this.#options.onTouched(message);
@@ -50,6 +50,16 @@ export class DeviceWorkers {
       ended.resolve();
     });
     return { ready: ready.promise, ended: ended.promise };
+  }
+
+  /** Each frame begins with its length. @see struct fuse_in_header */
+  #takeFrames(frames: Uint8Array): void {
+    const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
+    for (let at = 0; at < frames.byteLength; ) {
+      const length = view.getUint32(at, true);
+      this.#options.onFrame(frames.subarray(at, at + length));
+      at += length;
+    }
   }
 
   #onDeath(index: number, code: number, cause: unknown): void {

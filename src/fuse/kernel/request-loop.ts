@@ -24,10 +24,18 @@ const ECONNABORTED = 103;
 
 /** In {@link STATUS}: the main thread answers. */
 const POST = -1;
+/** In {@link STATUS}: answered at once, the main thread hears of it later. */
+const CLOSE = -2;
 const STATUS_SIZE = 64;
 
 /** What workers answer without asking anybody, by opcode. */
 const STATUS = Int16Array.from({ length: STATUS_SIZE }, (_, opcode) => statusOf(opcode));
+
+/** Byte offset and size of `unique` in a frame. @see struct fuse_in_header */
+const UNIQUE_OFFSET = 8;
+const UNIQUE_BYTES = 8;
+/** Closed handles that the main thread learns of together, at the latest with the next request. */
+const CLOSED_MAX = 16;
 
 /** What a loop needs. */
 export interface RequestLoopOptions {
@@ -41,6 +49,8 @@ export interface RequestLoopOptions {
 /** Reads requests and answers those that need nothing but shared memory; posts the others. */
 export class RequestLoop {
   readonly #options: RequestLoopOptions;
+  /** Requests that were answered here and that the main thread has not heard of. */
+  #answered: Uint8Array[] = [];
 
   constructor(options: RequestLoopOptions) {
     this.#options = options;
@@ -52,8 +62,9 @@ export class RequestLoop {
     for (;;) {
       const length = device.receive();
       if (length > 0) this.#handle(length);
-      else if (isEnd(length)) return;
+      else if (isEnd(length)) break;
     }
+    this.#postAnswered();
   }
 
   #handle(length: number): void {
@@ -63,10 +74,34 @@ export class RequestLoop {
     const status = opcode < STATUS_SIZE ? (STATUS[opcode] as number) : Errno.ENOSYS;
     if (status === POST) {
       countPosted(stats);
-      post(device.frame.slice(0, length));
+      const frame = device.frame.slice(0, length);
+      post(this.#answered.length === 0 ? frame : Buffer.concat([...this.#answered, frame]));
+      this.#answered = [];
+      return;
+    }
+    if (status === CLOSE) {
+      this.#close(length);
       return;
     }
     if (device.sendStatus(status) !== 0) countRefused(stats);
+  }
+
+  /**
+   * Nobody waits for what closing a handle does, so it is answered at once, and the main thread is
+   * not woken for it alone.
+   */
+  #close(length: number): void {
+    const { device, stats } = this.#options;
+    const frame = device.frame.slice(0, length);
+    frame.fill(0, UNIQUE_OFFSET, UNIQUE_OFFSET + UNIQUE_BYTES);
+    this.#answered.push(frame);
+    if (device.sendStatus(0) !== 0) countRefused(stats);
+    if (this.#answered.length >= CLOSED_MAX) this.#postAnswered();
+  }
+
+  #postAnswered(): void {
+    if (this.#answered.length > 0) this.#options.post(Buffer.concat(this.#answered));
+    this.#answered = [];
   }
 
   /** @returns whether the read was answered */
@@ -115,6 +150,7 @@ function isEnd(result: number): boolean {
 function statusOf(opcode: number): number {
   if (opcode === OPCODES.ioctl.number) return Errno.ENOTTY;
   const row = Object.values(OPCODES).find(({ number }) => number === opcode);
+  if (row === OPCODES.release || row === OPCODES.releasedir) return CLOSE;
   const kind: OpcodeKind = row?.kind ?? 'unsupported';
   if (kind === 'write') return Errno.EROFS;
   if (kind === 'unsupported') return Errno.ENOSYS;

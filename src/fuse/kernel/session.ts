@@ -17,6 +17,7 @@ import { Call, RequestAbortedError } from './call.ts';
 import type { HandledName } from './handlers.ts';
 import { answerRequest, isHandled } from './handlers.ts';
 import type { SessionMetrics } from './session-metrics.ts';
+import { ANSWERED_UNIQUE } from './worker-messages.ts';
 
 /** How long an interrupted operation may take to end before its request is answered without it. */
 const INTERRUPT_GRACE_MS = 500;
@@ -80,12 +81,20 @@ export class FuseSession {
       return;
     }
     const { kind } = OPCODES[name];
-    if (kind === 'write') this.#send(header.unique, Errno.EROFS, EMPTY_ANSWER);
+    if (header.unique === ANSWERED_UNIQUE) this.#closed(request);
+    else if (kind === 'write') this.#send(header.unique, Errno.EROFS, EMPTY_ANSWER);
     else if (kind === 'unsupported') {
       this.#send(header.unique, name === 'ioctl' ? Errno.ENOTTY : Errno.ENOSYS, EMPTY_ANSWER);
     } else if (kind === 'ignored') this.#send(header.unique, 0, EMPTY_ANSWER);
     else if (isHandled(name)) this.#serve(request as RequestOf<HandledName>);
     else this.#control(request);
+  }
+
+  /** A worker has answered; what is left is to forget the handle. */
+  #closed(request: Request): void {
+    const { operations } = this.#options;
+    if (request.name === 'release') operations.release(request.body.fh);
+    else if (request.name === 'releasedir') operations.releasedir(request.body.fh);
   }
 
   #control(request: Request): void {

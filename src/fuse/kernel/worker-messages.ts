@@ -18,8 +18,11 @@ export interface TouchedMessage {
   readonly offset: number;
 }
 
+/** `unique` of a request that a worker has answered already; the kernel's are never 0. */
+export const ANSWERED_UNIQUE = 0n;
+
 /**
- * What a device worker posts: a request frame for the main thread, a touched extent, `ready` when
+ * What a device worker posts: one or more whole request frames for the main thread, a touched extent, `ready` when
  * it is about to read for the first time, `unmounted` as the last message of an orderly end.
  */
 export type DeviceWorkerMessage = Uint8Array | TouchedMessage | 'ready' | 'unmounted';
