@@ -4,7 +4,6 @@ import { FsError } from '../../src/posix/errno.ts';
 import type { Ino } from '../../src/posix/ino.ts';
 import { ROOT_INO, toIno } from '../../src/posix/ino.ts';
 import type {
-  DirEntryReply,
   EntryReply,
   FuseContext,
   FuseOperations,
@@ -117,13 +116,8 @@ export class MemoryVolume implements FuseOperations {
     return { fh, keepCache: false, directIo: false, cacheDir: false };
   }
 
-  async readdir(
-    _: FuseContext,
-    ino: Ino,
-    __: bigint,
-    { offset, plus }: { offset: bigint; plus: boolean },
-    add: (entry: DirEntryReply) => boolean,
-  ): Promise<void> {
+  async readdir(...parameters: Parameters<FuseOperations['readdir']>): Promise<void> {
+    const [, ino, , { offset, plus }, add] = parameters;
     if (offset === 0n || this.#listing === undefined) this.#listing = [...this.#node(ino).children];
     const children = this.#listing;
     for (let index = Number(offset); index < children.length; index++) {

@@ -4,7 +4,8 @@ import type { Libc } from '../../runtime/system/libc.ts';
 import { MountError } from './mount-error.ts';
 import { runProgram } from './run-program.ts';
 
-const FUSERMOUNT = 'fusermount3';
+/** The set-uid helper that mounts and unmounts for users other than root. */
+export const FUSERMOUNT = 'fusermount3';
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
@@ -36,7 +37,7 @@ export async function fusermount(
     const environment = { _FUSE_COMMFD: '3' };
     const result = await runProgram(command, { clock, descriptor: theirs, environment });
     if (result.exitCode !== 0) {
-      const message = `only root may mount without ${FUSERMOUNT}, which says: ${result.output}`;
+      const message = `mounting takes root, or ${FUSERMOUNT}, which failed: ${result.output}`;
       throw new MountError('no-permission', message);
     }
     return receiveDescriptor(libc, ours);
@@ -44,16 +45,6 @@ export async function fusermount(
     closeSync(ours);
     closeSync(theirs);
   }
-}
-
-/** @param lazily - also while files are open */
-export async function fusermountUnmount(
-  mountpoint: string,
-  lazily: boolean,
-  clock: Clock,
-): Promise<boolean> {
-  const command = [FUSERMOUNT, lazily ? '-uz' : '-u', '-q', '--', mountpoint];
-  return (await runProgram(command, { clock })).exitCode === 0;
 }
 
 function socketPair(libc: Libc): [number, number] {

@@ -169,9 +169,10 @@ export class KernelDriver implements FuseDriver {
 
   /** Ends the connection although it is in use. */
   async #cut(): Promise<void> {
-    if (this.#cutNow() || this.#connection?.isMounted() !== true) return;
+    if (this.#connection?.abort() === true) this.#isCut = true;
+    if (this.#connection?.isMounted() !== true) return;
     const isUnmounted = await this.#unmounter.unmount(this.#mountpoint, 'forcibly');
-    this.#isCut = isUnmounted && this.#unmounter.canForce;
+    if (isUnmounted && this.#unmounter.canForce) this.#isCut = true;
   }
 
   /**
@@ -183,7 +184,8 @@ export class KernelDriver implements FuseDriver {
   #cutNow(): boolean {
     if (this.#connection?.abort() === true) this.#isCut = true;
     const isMounted = this.#connection?.isMounted() ?? false;
-    if (isMounted && this.#unmounter.unmountNow(this.#mountpoint, 'forcibly')) this.#isCut = true;
+    const isUnmounted = isMounted && this.#unmounter.unmountNow(this.#mountpoint, 'forcibly');
+    if (isUnmounted && this.#unmounter.canForce) this.#isCut = true;
     return this.#isCut;
   }
 

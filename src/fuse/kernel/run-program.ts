@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { Clock } from '../../runtime/clock.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -38,4 +38,12 @@ export function runProgram(
     child.on('error', (error) => finish(undefined, error.message));
     child.on('close', (code, signal) => finish(code ?? undefined, `killed by ${signal}`));
   });
+}
+
+/** Runs a system program while everything else waits. @returns whether it succeeded */
+export function runProgramNow(command: readonly string[]): boolean {
+  const [program, ...args] = command;
+  const env = { PATH, LC_ALL: 'C' };
+  const options = { env, stdio: 'ignore', timeout: TIMEOUT_MS, killSignal: 'SIGKILL' } as const;
+  return spawnSync(program as string, args, options).status === 0;
 }

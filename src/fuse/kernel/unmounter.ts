@@ -2,8 +2,8 @@ import { isAbsolute } from 'node:path';
 import assert from 'node:assert/strict';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Libc } from '../../runtime/system/libc.ts';
-import { fusermountUnmount } from './fusermount.ts';
-import { runProgram } from './run-program.ts';
+import { FUSERMOUNT } from './fusermount.ts';
+import { runProgram, runProgramNow } from './run-program.ts';
 
 /**
  * `lazily`: the mount leaves the tree at once and ends when its last file is closed.
@@ -49,16 +49,25 @@ export class Unmounter {
 
   /** @returns whether it was unmounted; false when it is in use, or not mounted at all */
   async unmount(mountpoint: string, mode: UnmountMode): Promise<boolean> {
-    assert(isAbsolute(mountpoint));
-    if (!this.#isRoot) return fusermountUnmount(mountpoint, mode !== 'plainly', this.#clock);
-    if (this.#libc !== undefined) return this.unmountNow(mountpoint, mode);
-    const command = ['umount', '-i', ...PROGRAM_OPTIONS[mode], '--', mountpoint];
-    return (await runProgram(command, { clock: this.#clock })).exitCode === 0;
+    if (this.#libc !== undefined && this.#isRoot) return this.#call(this.#libc, mountpoint, mode);
+    const { exitCode } = await runProgram(this.#command(mountpoint, mode), { clock: this.#clock });
+    return exitCode === 0;
   }
 
-  /** {@link unmount} without waiting, for a process that is about to exit; false without libc or root. */
+  /** {@link unmount} without an event loop, for a process that is about to exit. */
   unmountNow(mountpoint: string, mode: UnmountMode): boolean {
-    if (this.#libc === undefined || !this.#isRoot) return false;
-    return this.#libc.umount2(mountpoint, FLAGS[mode]) === 0;
+    if (this.#libc !== undefined && this.#isRoot) return this.#call(this.#libc, mountpoint, mode);
+    return runProgramNow(this.#command(mountpoint, mode));
+  }
+
+  #call(libc: Libc, mountpoint: string, mode: UnmountMode): boolean {
+    assert(isAbsolute(mountpoint));
+    return libc.umount2(mountpoint, FLAGS[mode]) === 0;
+  }
+
+  #command(mountpoint: string, mode: UnmountMode): readonly string[] {
+    assert(isAbsolute(mountpoint));
+    if (this.#isRoot) return ['umount', '-i', ...PROGRAM_OPTIONS[mode], '--', mountpoint];
+    return [FUSERMOUNT, mode === 'plainly' ? '-u' : '-uz', '-q', '--', mountpoint];
   }
 }
