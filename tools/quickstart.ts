@@ -169,6 +169,7 @@ async function sha256Of(file: Buffer): Promise<string> {
 
 async function sourcesTable(nodes: readonly Node[]): Promise<string> {
   const table = new Table({
+    style: { head: [], border: [] },
     head: ['KiB read from', 'memory', 'SSD', 'peers', 'origin'],
     colAligns: ['left', 'right', 'right', 'right', 'right'],
   });

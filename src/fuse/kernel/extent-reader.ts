@@ -27,6 +27,9 @@ export class ExtentReader {
   #count = 0;
   /** File offsets at which the last answer read extents that want to be notified about. */
   readonly touched: number[] = [];
+  /** Bytes of the last answer by where they came from. */
+  memoryBytes = 0;
+  fileBytes = 0;
 
   constructor(extents: ExtentMap, leases: LeaseTable) {
     this.#extents = extents;
@@ -41,11 +44,13 @@ export class ExtentReader {
    */
   answer(device: WorkerDevice, fileId: number, offset: number, length: number): number {
     this.touched.length = 0;
+    this.memoryBytes = 0;
+    this.fileBytes = 0;
     const isCovered = this.#pinAll(fileId, offset, length);
     try {
       if (!isCovered) return -1;
       const result = this.#send(device);
-      if (result === 0) this.#takeNotices();
+      if (result === 0) this.#account();
       return result;
     } finally {
       this.#unpinAll();
@@ -117,9 +122,11 @@ export class ExtentReader {
     return true;
   }
 
-  #takeNotices(): void {
+  #account(): void {
     for (let index = 0; index < this.#count; index++) {
-      const { extent, fileOffset } = this.#pieces[index] as Piece;
+      const { extent, fileOffset, length } = this.#pieces[index] as Piece;
+      if (this.#leases.kind(extent.slot) === LeaseKind.file) this.fileBytes += length;
+      else this.memoryBytes += length;
       if (this.#extents.takeNotify(extent)) this.touched.push(fileOffset);
     }
   }

@@ -41,6 +41,8 @@ export class ReadPublisher {
     this.#before = now;
     this.#metrics.readsByWorker.add(now.reads - before.reads);
     this.#metrics.refused.add(now.refused - before.refused);
+    this.#metrics.workerBytes.memory.add(now.memoryBytes - before.memoryBytes);
+    this.#metrics.workerBytes.disk.add(now.fileBytes - before.fileBytes);
     const duration = this.#metrics.duration('read');
     now.durations.forEach((count, index) => {
       const times = count - (before.durations[index] as number);

@@ -7,7 +7,7 @@ import { DeviceError } from './device-error.ts';
 import type { WorkerDevice } from './worker-device.ts';
 import { REQUEST_BYTES_MAX } from './worker-device.ts';
 import type { DeviceWorkerMessage } from './worker-messages.ts';
-import { countPosted, countRead, countRefused } from './worker-stats.ts';
+import { countBytes, countPosted, countRead, countRefused } from './worker-stats.ts';
 
 /** Positions of 32-bit words in a READ frame. @see struct fuse_in_header, struct fuse_read_in */
 const OPCODE = 1;
@@ -117,7 +117,10 @@ export class RequestLoop {
     const errno = reader.answer(device, fileId, offset, size);
     if (errno === -1) return false;
     if (errno !== 0) this.#onRefused(errno);
-    else countRead(stats, size, clock.nowMs() - startedMs);
+    else {
+      countRead(stats, size, clock.nowMs() - startedMs);
+      countBytes(stats, reader.memoryBytes, reader.fileBytes);
+    }
     if (reader.touched.length > 0) {
       const fh = (BigInt(fileId) << 32n) | BigInt(words[FH_LOW] as number);
       for (const touched of reader.touched) post({ fh, offset: touched });

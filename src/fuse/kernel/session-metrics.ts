@@ -16,6 +16,8 @@ export class SessionMetrics {
   readonly bugs: Counter;
   readonly readsByWorker: Counter;
   readonly readsByMain: Counter;
+  /** Bytes that workers took from the memory tier, and from cache files. */
+  readonly workerBytes: { readonly memory: Counter; readonly disk: Counter };
   readonly readSize: Histogram;
   readonly #metrics: Metrics;
   readonly #durations = new Map<string, Histogram>();
@@ -47,6 +49,13 @@ export class SessionMetrics {
       });
     this.readsByWorker = reads('worker');
     this.readsByMain = reads('main');
+    const bytes = (from: 'memory' | 'disk') =>
+      metrics.counter({
+        name: 'fuse_worker_read_bytes_total',
+        help: 'bytes that worker threads handed to the kernel, by tier',
+        labels: { from },
+      });
+    this.workerBytes = { memory: bytes('memory'), disk: bytes('disk') };
     this.readSize = metrics.histogram({
       name: 'fuse_read_size_bytes',
       help: 'sizes of reads',

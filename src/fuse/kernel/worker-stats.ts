@@ -3,7 +3,9 @@ import { DURATION_BUCKETS, READ_SIZE_BUCKETS } from './session-metrics.ts';
 const READS = 0;
 const POSTED = 1;
 const REFUSED = 2;
-const SIZES = 3;
+const MEMORY_BYTES = 3;
+const FILE_BYTES = 4;
+const SIZES = 5;
 const DURATIONS = SIZES + READ_SIZE_BUCKETS.length;
 const FIELDS = DURATIONS + DURATION_BUCKETS.length;
 /** Whole cache lines per worker, so that workers do not slow each other. */
@@ -17,6 +19,9 @@ export interface WorkerTotals {
   readonly posted: number;
   /** Replies that the kernel did not take. */
   readonly refused: number;
+  /** Bytes from memory, and from cache files. */
+  readonly memoryBytes: number;
+  readonly fileBytes: number;
   /** Reads per bucket of READ_SIZE_BUCKETS. */
   readonly sizes: readonly number[];
   /** Reads per bucket of DURATION_BUCKETS. */
@@ -57,6 +62,8 @@ export class WorkerStats {
       reads: sum[READS] as number,
       posted: sum[POSTED] as number,
       refused: sum[REFUSED] as number,
+      memoryBytes: sum[MEMORY_BYTES] as number,
+      fileBytes: sum[FILE_BYTES] as number,
       sizes: [...sum.subarray(SIZES, DURATIONS)],
       durations: [...sum.subarray(DURATIONS, FIELDS)],
     };
@@ -70,6 +77,12 @@ export function countRead(slice: Float64Array, sizeBytes: number, durationMs: nu
   bump(slice, SIZES + Math.min(ceilLog2(pages), READ_SIZE_BUCKETS.length - 1));
   const steps = Math.max(1, Math.ceil(durationMs / ((DURATION_BUCKETS[0] as number) * 1000)));
   bump(slice, DURATIONS + Math.min(ceilLog2(steps), DURATION_BUCKETS.length - 1));
+}
+
+/** Counts where a read's bytes came from. */
+export function countBytes(slice: Float64Array, memoryBytes: number, fileBytes: number): void {
+  slice[MEMORY_BYTES] = (slice[MEMORY_BYTES] as number) + memoryBytes;
+  slice[FILE_BYTES] = (slice[FILE_BYTES] as number) + fileBytes;
 }
 
 /** Counts a request that the worker has handed to the main thread. */
