@@ -15,7 +15,7 @@ import { ControlServer } from './control-socket.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createDriver } from './driver.ts';
 import { reportFile } from './file-report.ts';
-import { type CacheGroup, joinGroup } from './group.ts';
+import type { CacheGroup } from './group.ts';
 import type { MountConfig } from './mount-config.ts';
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
@@ -70,7 +70,7 @@ export class Daemon {
     const volume = await openVolume(config.metaUrl, config.origin, this.#context, this.#shutdown);
     this.#volumeName = volume.setting.name;
     const cache = await this.#startCache(volume);
-    const group = await joinGroup({ config, volume, shutdown: this.#shutdown }, this.#context);
+    const group = await this.#joinGroup(volume);
     const loads = new LoadMetrics(this.#metrics);
     const loader = await this.#startLoader({ volume, cache, group, loads });
     const server = new BlockServer(loader, cache, loads);
@@ -87,6 +87,14 @@ export class Daemon {
   /** Unmounts and ends everything. Never rejects. */
   async stop(): Promise<void> {
     await this.#shutdown.unwind();
+  }
+
+  async #joinGroup(volume: OpenVolume): Promise<CacheGroup | undefined> {
+    const config = this.#config;
+    if (config.group.name === undefined) return undefined;
+    // Only when needed: libp2p takes half a second and 40 MB.
+    const { joinGroup } = await import('./group.ts');
+    return await joinGroup({ config, volume, shutdown: this.#shutdown }, this.#context);
   }
 
   async #startCache(volume: OpenVolume): Promise<LocalCache> {

@@ -2,7 +2,7 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { type MemoryMetrics, memoryMetrics } from '../../src/runtime/metrics.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
-import type { StoreContext, StoreSpec } from '../../src/store/create-store.ts';
+import type { StoreContext, StoreSpec } from '../../src/store/store-spec.ts';
 
 /** The real machine without environment, with metrics that can be read. */
 export function storeContext(): StoreContext & { readonly metrics: MemoryMetrics } {

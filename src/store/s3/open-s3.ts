@@ -1,0 +1,44 @@
+import type { ObjectStore } from '../object-store.ts';
+import type { DriverContext, StoreSpec } from '../store-spec.ts';
+import { loadTlsOptions } from '../tls-options.ts';
+import { createS3Client, locate, type S3ClientOptions } from './s3-client.ts';
+import { type Env, parseMinioBucket, parseS3Bucket } from './s3-location.ts';
+import { S3Store } from './s3-store.ts';
+
+/**
+ * Opens one bucket.
+ *
+ * @throws StoreError `bad-config`; what locating the bucket meets; the signal's reason when aborted
+ */
+export async function openS3(
+  storage: 's3' | 'minio',
+  spec: StoreSpec,
+  context: DriverContext,
+  signal: AbortSignal,
+): Promise<ObjectStore> {
+  const { env, socketsMax } = context;
+  const parse = storage === 's3' ? parseS3Bucket : parseMinioBucket;
+  const keys = storage === 's3' ? spec : minioKeys(spec, env);
+  const options: S3ClientOptions = {
+    keys,
+    tls: await loadTlsOptions(spec.bucket),
+    env,
+    socketsMax,
+  };
+  const location = await locate(parse(spec.bucket, env), options, signal);
+  const host = location.endpoint?.replace(/^.*:\/\//, '');
+  return new S3Store({
+    client: createS3Client(location, options),
+    bucket: location.bucket,
+    displayName: `${storage}://${host === undefined ? '' : `${host}/`}${location.bucket}/`,
+    hasChecksums: !location.checksumDisabled,
+  });
+}
+
+function minioKeys(spec: StoreSpec, env: Env): S3ClientOptions['keys'] {
+  return {
+    accessKey: spec.accessKey || env['MINIO_ACCESS_KEY'] || '',
+    secretKey: spec.secretKey || env['MINIO_SECRET_KEY'] || '',
+    sessionToken: spec.sessionToken,
+  };
+}
