@@ -3,6 +3,7 @@ import type { AttrReply, EntryReply, FuseContext, NegativeReply } from '../fuse/
 import { type Attr, FileType } from '../posix/attr.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
+import { OpenAttrs } from './open-attrs.ts';
 import type { OpenFiles, Ticket } from './open-files.ts';
 import type { RootMap } from './root-map.ts';
 import type { ToldAttrs } from './told-attrs.ts';
@@ -13,7 +14,7 @@ import { isVirtual, VIRTUAL_TIMEOUT_MS, type VirtualNodes } from './virtual-node
 export const NAME_BYTES_MAX = 255;
 
 /** What nodes share with the other operations. */
-export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock'> {
+export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock' | 'metrics'> {
   readonly root: RootMap;
   readonly virtual: VirtualNodes;
   readonly files: OpenFiles;
@@ -24,10 +25,13 @@ export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock'> 
 export class Nodes {
   readonly #parts: NodeParts;
   readonly #symlinks: LRUCache<Ino, Uint8Array>;
+  readonly #openAttrs: OpenAttrs;
 
   constructor(parts: NodeParts) {
     this.#parts = parts;
     this.#symlinks = new LRUCache({ max: Math.max(1, parts.options.symlinksMax) });
+    const ask = (ino: Ino, signal: AbortSignal) => this.attrOf(ino, signal);
+    this.#openAttrs = new OpenAttrs({ ...parts, ask });
   }
 
   /** @throws FsError ENAMETOOLONG, EINVAL, ENOTDIR, ENOENT (of the directory itself) */
@@ -58,7 +62,7 @@ export class Nodes {
     const volumeIno = this.#parts.root.toVolume(ino);
     const made = this.#parts.virtual.attrOf(volumeIno);
     if (made !== undefined) return { attr: made, attrTimeoutMs: VIRTUAL_TIMEOUT_MS };
-    const attr = await this.attrOf(volumeIno, context.signal);
+    const attr = await this.#openAttrs.attrOf(volumeIno, context.signal);
     if (attr.type === FileType.file) this.#parts.told.note(volumeIno, attr);
     return { attr, attrTimeoutMs: this.#parts.options.attrCacheMs };
   }

@@ -65,6 +65,7 @@ export class Vfs implements FuseOperations {
       meta,
       options,
       clock,
+      metrics,
       root: this.#root,
       virtual: this.#virtual(),
       files,
