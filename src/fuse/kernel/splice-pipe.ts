@@ -3,6 +3,7 @@ import { OUT_HEADER_BYTES } from '../wire/replies.ts';
 
 const PAGE_BYTES = 4096;
 const O_CLOEXEC = 0o2000000;
+const O_NONBLOCK = 0o4000;
 const F_SETPIPE_SZ = 1031;
 /** 1 MiB of data that does not begin at a page's border, and the header: 258 pages. */
 const WANTED_PIPE_BYTES = 2 * 1024 * 1024;
@@ -23,8 +24,8 @@ interface SpliceSource {
 /**
  * A pipe through which a file's pages go to the device without being copied to user space.
  *
- * A pipe holds one page, or a part of one, per slot. When a reply needed more slots than there are,
- * the thread would wait in splice for ever: {@link SplicePipe.fits} must be asked before.
+ * A pipe holds one page, or a part of one, per slot; {@link SplicePipe.fits} must be asked before a
+ * reply is put in. It does not block, because a thread that waited for room would wait for ever.
  */
 export class SplicePipe {
   readonly #libc: Libc;
@@ -84,7 +85,7 @@ export class SplicePipe {
   /** @returns the number of slots; 0 when there is no pipe, so that nothing fits */
   #open(): number {
     const address = this.#libc.addressOf(new Uint8Array(this.#descriptors.buffer));
-    if (this.#libc.pipe2(address, O_CLOEXEC) !== 0) return 0;
+    if (this.#libc.pipe2(address, O_CLOEXEC | O_NONBLOCK) !== 0) return 0;
     this.#isOpen = true;
     const fd = this.#descriptors[1] as number;
     for (const wanted of [WANTED_PIPE_BYTES, UNPRIVILEGED_PIPE_BYTES]) {
