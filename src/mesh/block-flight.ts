@@ -41,6 +41,11 @@ export class BlockFlight {
     return this.#readyBytes;
   }
 
+  /** Nobody holds the memory any more, which may serve another block: not to be read. */
+  get isOver(): boolean {
+    return this.#readers === 0;
+  }
+
   /** Where the bytes that arrive now come from. */
   set from(from: 'peer' | 'origin') {
     this.#from = from;
@@ -83,11 +88,12 @@ export class BlockFlight {
   }
 
   /**
-   * Resolves as soon as `range` has arrived.
+   * Resolves as soon as `range` has arrived. Not to be called when the flight {@link isOver}.
    *
    * @throws what the flight failed with; the signal's reason when aborted
    */
   async read(range: ByteRange, signal: AbortSignal): Promise<BlockBytes> {
+    assert(!this.isOver, 'a flight is read after its memory was given back');
     this.#readers += 1;
     const release = this.#releaser();
     try {

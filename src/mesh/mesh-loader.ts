@@ -139,7 +139,11 @@ export class MeshLoader implements BlockLoader {
       held.release();
       return held.lease;
     }
-    return this.#diskLeases.get(id);
+    const lease = this.#diskLeases.get(id);
+    if (lease === undefined || this.#parts.leases.isCurrent(lease)) return lease;
+    // The file was closed or evicted: with its old lease the block would never be read ahead again.
+    this.#diskLeases.delete(id);
+    return undefined;
   }
 
   async #local(key: BlockKey, range: ByteRange, options: LoadOptions) {
@@ -225,8 +229,8 @@ export class MeshLoader implements BlockLoader {
   async #bringAndRead(key: BlockKey, range: ByteRange, options: LoadOptions): Promise<BlockBytes> {
     const id = blockIdOf(key);
     const flight = await this.#flight(key, options);
-    if (flight !== undefined) return flight.read(range, options.signal);
-    // While this read waited for room, the block may have landed.
+    if (flight !== undefined && !flight.isOver) return flight.read(range, options.signal);
+    // While this read waited for room, or for its turn, the block may have landed.
     const inMemory = this.#fromMemory(id, range);
     if (inMemory !== undefined) return inMemory;
     this.#parts.metrics.event('uncached');
@@ -241,7 +245,8 @@ export class MeshLoader implements BlockLoader {
       const id = blockIdOf(key);
       if (this.#parts.memory.has(id) || (await this.#isOnDisk(id, signal))) return;
       const flight = this.#flightOf(id, true) ?? (await this.#flight(key, options));
-      (await flight?.read(range, signal))?.release();
+      if (flight === undefined || flight.isOver) return;
+      (await flight.read(range, signal)).release();
     } catch (error) {
       this.#parts.logger.debug(
         { block: blockIdOf(key), error: String(error) },
@@ -255,10 +260,13 @@ export class MeshLoader implements BlockLoader {
     const { disk, clock } = this.#parts;
     if (disk?.has(id) !== true) return false;
     const wait = { what: `cached block ${id}`, timeoutMs: DISK_TIMEOUT_MS, signal };
-    const file = await withDeadline(clock, wait, (timed) => disk.open(id, timed));
-    if (file?.lease !== undefined) this.#diskLeases.set(id, file.lease);
-    file?.release();
-    return file !== undefined;
+    return withDeadline(clock, wait, async (timed) => {
+      // Released in here: a file that comes after the deadline must not stay held.
+      const file = await disk.open(id, timed);
+      if (file?.lease !== undefined) this.#diskLeases.set(id, file.lease);
+      file?.release();
+      return file !== undefined;
+    });
   }
 
   #flightOf(id: BlockId, forward: boolean): BlockFlight | undefined {

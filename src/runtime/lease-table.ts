@@ -88,6 +88,11 @@ export class LeaseTable {
     return !this.isPinned(slot);
   }
 
+  /** Owner only: whether what was published has not been retired since. */
+  isCurrent({ slot, generation }: LeaseRef): boolean {
+    return Atomics.load(this.#ints, slot * INTS_PER_SLOT + GENERATION) === generation;
+  }
+
   /** Whether some thread reads the slot's bytes right now. */
   isPinned(slot: number): boolean {
     return Atomics.load(this.#ints, slot * INTS_PER_SLOT + PINS) !== 0;
