@@ -34,6 +34,11 @@ export class Semaphore {
     if (signal?.aborted) throw abortReason(signal);
     if (this.#free > 0) this.#free -= 1;
     else await this.#wait(signal);
+    if (signal?.aborted) {
+      // Aborted between the turn and this line: whoever raced with the signal has left already.
+      this.#giveBack();
+      throw abortReason(signal);
+    }
     let held = true;
     return () => {
       if (held) this.#giveBack();
