@@ -144,9 +144,11 @@ export class BulkConnection {
       const { code, message } = reply;
       const retryable = code === 'busy' || code === 'timeout' || code === 'unreachable';
       const error = new PeerError(code, message, { retryable });
-      // The server closes after these two; any other error leaves the connection in step.
-      if (code === 'protocol' || code === 'corrupt' || this.#settle === undefined)
-        this.#fail(error);
+      // The server closes after the first two. Its deadline may pass while the end of an answer is
+      // on its way: this error then follows an answer that was complete, and a later exchange on
+      // this connection could take the bytes of another one for its own.
+      const isOutOfStep = code === 'protocol' || code === 'corrupt' || code === 'timeout';
+      if (isOutOfStep || this.#settle === undefined) this.#fail(error);
       else this.#settle(error);
       return;
     }
