@@ -104,21 +104,35 @@ export class DiskWriter {
   }
 
   async #run(job: Job): Promise<void> {
-    const { disk, bytes } = job;
+    const { disk } = job;
     const { clock, timeoutMs } = this.#options;
     const timer = clock.setTimer(timeoutMs, () => {
       disk.failed(new DeadlineError('deadline', `no end within ${timeoutMs} ms`), 'write');
       this.#settle(job);
+      if (disk.isDown) this.#dropQueue(disk);
     });
     const isWritten = disk.isDown ? false : await this.#store(job);
     timer.cancel();
+    this.#end(job, isWritten);
+    this.#running.set(disk, (this.#running.get(disk) ?? 1) - 1);
+    this.#next(disk);
+  }
+
+  /** The block's memory is no longer needed. */
+  #end(job: Job, isWritten: boolean): void {
     if (!isWritten) this.#options.metrics.drops.add();
-    this.#queuedBytes -= bytes.byteLength;
+    this.#queuedBytes -= job.bytes.byteLength;
     this.#jobs.delete(job.id);
     job.done();
     this.#settle(job);
-    this.#running.set(disk, (this.#running.get(disk) ?? 1) - 1);
-    this.#next(disk);
+  }
+
+  /**
+   * Lets go of what waits for a disk that went out of use: its writers may hang for ever, and the
+   * queued blocks would hold memory and the other disks' share of the queue as long.
+   */
+  #dropQueue(disk: CacheDisk): void {
+    for (const job of this.#queues.get(disk)?.splice(0) ?? []) this.#end(job, false);
   }
 
   #settle(job: Job): void {
