@@ -1,3 +1,4 @@
+import { withDeadline } from '../../runtime/deadline.ts';
 import type { ObjectStore } from '../object-store.ts';
 import type { DriverContext, StoreSpec } from '../store-spec.ts';
 import { loadTlsOptions } from '../tls-options.ts';
@@ -5,10 +6,14 @@ import { createS3Client, locate, type S3ClientOptions } from './s3-client.ts';
 import { type Env, parseMinioBucket, parseS3Bucket } from './s3-location.ts';
 import { S3Store } from './s3-store.ts';
 
+/** For asking AWS where a bucket is, all partitions together. */
+const LOCATE_TIMEOUT_MS = 30_000;
+
 /**
  * Opens one bucket.
  *
- * @throws StoreError `bad-config`; what locating the bucket meets; the signal's reason when aborted
+ * @throws StoreError `bad-config`; what locating the bucket meets, DeadlineError when that takes too
+ *   long; the signal's reason when aborted
  */
 export async function openS3(
   storage: 's3' | 'minio',
@@ -16,7 +21,7 @@ export async function openS3(
   context: DriverContext,
   signal: AbortSignal,
 ): Promise<ObjectStore> {
-  const { env, socketsMax } = context;
+  const { env, socketsMax, clock } = context;
   const parse = storage === 's3' ? parseS3Bucket : parseMinioBucket;
   const keys = storage === 's3' ? spec : minioKeys(spec, env);
   const options: S3ClientOptions = {
@@ -25,7 +30,9 @@ export async function openS3(
     env,
     socketsMax,
   };
-  const location = await locate(parse(spec.bucket, env), options, signal);
+  const place = parse(spec.bucket, env);
+  const wait = { what: `finding bucket ${place.bucket}`, timeoutMs: LOCATE_TIMEOUT_MS, signal };
+  const location = await withDeadline(clock, wait, (own) => locate(place, options, own));
   const host = location.endpoint?.replace(/^.*:\/\//, '');
   return new S3Store({
     client: createS3Client(location, options),
