@@ -1,9 +1,11 @@
+import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Errno } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Counter, Metrics } from '../../runtime/metrics.ts';
 import { encodeInvalidateEntry, encodeInvalidateInode } from '../wire/notices.ts';
+import { errnoOf } from './errno-of.ts';
 import { workerUrl } from './worker-url.ts';
 
 /** Notices that wait at most. When more come the kernel relies on the time-outs of what it knows. */
@@ -13,8 +15,9 @@ const BATCH_MAX = 64;
 const ENOTCONN = 107;
 
 /**
- * Sends invalidations to the kernel through a thread of their own, in order. Equal ones that wait
- * are sent once.
+ * Sends invalidations to the kernel. Those that drop pages or names may have to wait there, so they
+ * go through a thread of their own, in order; equal ones that wait are sent once. Those of attributes
+ * alone wait for nobody: the kernel has them before a reply that is sent later.
  */
 export class NoticeQueue {
   readonly #logger: Logger;
@@ -22,6 +25,7 @@ export class NoticeQueue {
   readonly #dropped: Counter;
   readonly #pending = new Map<string, Uint8Array>();
   #worker: Worker | undefined;
+  #fd: number | undefined;
   #isBusy = false;
 
   constructor(options: { logger: Logger; metrics: Metrics }) {
@@ -35,6 +39,7 @@ export class NoticeQueue {
   start(fd: number, onDeath: (error: Error) => void): void {
     const worker = new Worker(workerUrl('notice-worker', import.meta.url), { workerData: { fd } });
     this.#worker = worker;
+    this.#fd = fd;
     worker.on('message', (errnos: readonly number[]) => this.#onDone(errnos));
     worker.on('error', onDeath);
     worker.on('exit', (code) => {
@@ -46,18 +51,31 @@ export class NoticeQueue {
   async stop(): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
+    this.#fd = undefined;
     this.#pending.clear();
     await worker?.terminate();
   }
 
   invalidateInode(ino: Ino, offset: number, lengthBytes: number): void {
-    const key = `i${ino}:${offset}:${lengthBytes}`;
-    this.#add(key, encodeInvalidateInode(ino, offset, lengthBytes));
+    const notice = encodeInvalidateInode(ino, offset, lengthBytes);
+    if (offset < 0) this.#sendNow(notice);
+    else this.#add(`i${ino}:${offset}:${lengthBytes}`, notice);
   }
 
   invalidateEntry(parent: Ino, name: Uint8Array): void {
     const key = `e${parent}:${Buffer.from(name).toString('latin1')}`;
     this.#add(key, encodeInvalidateEntry(parent, name));
+  }
+
+  /** The open that found an attribute stale must not be answered before the kernel has dropped it. */
+  #sendNow(notice: Uint8Array): void {
+    if (this.#fd === undefined) return;
+    this.#sent.add();
+    try {
+      writeSync(this.#fd, notice);
+    } catch (error) {
+      this.#onRefusal(errnoOf(error));
+    }
   }
 
   #add(key: string, notice: Uint8Array): void {
@@ -86,12 +104,14 @@ export class NoticeQueue {
 
   #onDone(errnos: readonly number[]): void {
     this.#isBusy = false;
-    for (const errno of errnos) {
-      // The kernel does not know the inode or the name, or the mount has ended.
-      if (errno === Errno.ENOENT || errno === Errno.ENODEV || errno === ENOTCONN) continue;
-      this.#dropped.add();
-      this.#logger.error({ errno }, 'the kernel refused an invalidation');
-    }
+    for (const errno of errnos) this.#onRefusal(errno);
     this.#sendBatch();
+  }
+
+  #onRefusal(errno: number): void {
+    // The kernel does not know the inode or the name, or the mount has ended.
+    if (errno === Errno.ENOENT || errno === Errno.ENODEV || errno === ENOTCONN) return;
+    this.#dropped.add();
+    this.#logger.error({ errno }, 'the kernel refused an invalidation');
   }
 }
