@@ -7,6 +7,8 @@ import { UsageError } from './quantities.ts';
 /** Set for the process that really mounts; it reports by IPC when it has. */
 export const BACKGROUND_MARK = 'CACHEMESH_BACKGROUND';
 const MOUNT_TIMEOUT_MS = 60_000;
+/** Longer than stopping takes at most. */
+const END_TIMEOUT_MS = 30_000;
 
 /** What the process in the background says once: mounted, or why not. */
 export interface BackgroundReport {
@@ -43,7 +45,9 @@ export async function runInBackground(log: string): Promise<number> {
 function reportOf(child: ReturnType<typeof spawn>, log: string): Promise<BackgroundReport> {
   return new Promise((resolve) => {
     const timer = systemClock.setTimer(MOUNT_TIMEOUT_MS, () => {
-      child.kill('SIGKILL');
+      // Killed at once it could leave a dead mount and its session behind.
+      child.kill('SIGTERM');
+      systemClock.setTimer(END_TIMEOUT_MS, () => child.kill('SIGKILL'));
       resolve({ mounted: false, message: `not mounted within ${MOUNT_TIMEOUT_MS / 1000} s` });
     });
     const settle = (report: BackgroundReport) => {

@@ -9,6 +9,8 @@ import { createLogger } from './pino-logger.ts';
 const STOP_TIMEOUT_MS = 20_000;
 /** After everything was stopped the process ends at once, unless a thread stays in a system call. */
 const LINGER_TIMEOUT_MS = 2_000;
+/** Signals within this are one wish: a terminal signals the whole group, and a parent passes it on. */
+const REPEAT_MS = 1_000;
 /** JuiceFS's own priority: a loaded node must not starve its file system. */
 const NICENESS = -19;
 
@@ -23,6 +25,8 @@ export async function runMount(config: MountConfig): Promise<void> {
   }
   const daemon = new Daemon(config, { logger, env: process.env });
   const ended = endOf(daemon);
+  // While the daemon starts nobody waits for it yet: `start` tells what broke.
+  ended.catch(() => undefined);
   try {
     await daemon.start();
     const metrics = daemon.metricsUrl === undefined ? '' : `, metrics at ${daemon.metricsUrl}`;
@@ -54,14 +58,15 @@ function endNow(): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-/** Resolves on SIGTERM, SIGINT or SIGHUP, or when the mount is gone; a second signal ends at once. */
+/** Resolves on SIGTERM, SIGINT or SIGHUP, or when the mount is gone; a later second signal ends at once. */
 function endOf(daemon: Daemon): Promise<void> {
   return new Promise((resolve, reject) => {
-    let signalled = false;
+    let signalledAtMs: number | undefined;
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
       process.on(signal, () => {
-        if (signalled) endNow();
-        signalled = true;
+        const nowMs = systemClock.nowMs();
+        signalledAtMs ??= nowMs;
+        if (nowMs - signalledAtMs > REPEAT_MS) endNow();
         resolve();
       });
     }
