@@ -21,15 +21,20 @@ export function controlSocketPath(mountpoint: string): string {
   return path.join(base, `${name}.sock`);
 }
 
-/** Lets `cachemesh info` and `status` ask a running daemon. */
+/** Lets `cachemesh info` ask a running daemon. */
 export class ControlServer implements Startable {
   readonly #server: Server;
   readonly #socket: string;
+  readonly #logger: Logger;
 
+  /** @param mountpoint - without symbolic links, as the mount table has it */
   constructor(mountpoint: string, handler: ControlHandler, logger: Logger) {
     this.#socket = controlSocketPath(mountpoint);
+    this.#logger = logger;
     this.#server = createServer((incoming, response) => {
-      handler(new URL(incoming.url ?? '/', 'http://control')).then(
+      // Inside the promise: a malformed path makes URL throw.
+      const asked = async () => handler(new URL(incoming.url ?? '/', 'http://control'));
+      asked().then(
         (answer) => {
           response.writeHead(answer === undefined ? 404 : 200, {
             'content-type': 'application/json',
@@ -51,7 +56,13 @@ export class ControlServer implements Startable {
     await rm(this.#socket, { force: true });
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(this.#socket, () => resolve());
+      this.#server.listen(this.#socket, () => {
+        this.#server.off('error', reject);
+        resolve();
+      });
+    });
+    this.#server.on('error', (error) => {
+      this.#logger.warn({ error: String(error) }, 'the control socket failed');
     });
     this.#server.unref();
   }

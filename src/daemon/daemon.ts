@@ -1,10 +1,11 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, realpath } from 'node:fs/promises';
 import { toIno } from '../posix/ino.ts';
 import { BlockRoute } from '../mesh/block-route.ts';
 import { BlockServer } from '../mesh/block-server.ts';
 import { LoadMetrics } from '../mesh/load-metrics.ts';
 import { MeshLoader } from '../mesh/mesh-loader.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { withDeadline } from '../runtime/deadline.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { loadLibc } from '../runtime/system/libc.ts';
@@ -22,6 +23,9 @@ import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
 import { ShutdownStack } from './shutdown-stack.ts';
 import { findSubdir, openVolume, type OpenVolume } from './volume.ts';
+
+/** A question of the command line is answered within this, before the asker gives up (30 s). */
+const INFO_TIMEOUT_MS = 25_000;
 
 /** One mount: composes all layers, starts them bottom up and stops them top down. */
 export class Daemon {
@@ -208,15 +212,20 @@ export class Daemon {
     group: CacheGroup | undefined;
   }): Promise<void> {
     const { vfs, server, group } = parts;
-    const { logger } = this.#context;
-    const signal = new AbortController().signal;
+    const { logger, clock } = this.#context;
+    const { mountpoint } = this.#config;
     const answer = async (url: URL) => {
       const ino = url.searchParams.get('ino');
       if (url.pathname !== '/info' || ino === null || !/^\d{1,20}$/.test(ino)) return undefined;
-      const node = await vfs.info(toIno(BigInt(ino)), signal);
-      return await reportFile(node, { local: server, group, logger }, signal);
+      const wait = { what: `report of inode ${ino}`, timeoutMs: INFO_TIMEOUT_MS };
+      return await withDeadline(clock, wait, async (signal) => {
+        const node = await vfs.info(toIno(BigInt(ino)), signal);
+        return await reportFile(node, { local: server, group, logger }, signal);
+      });
     };
-    const control = new ControlServer(this.#config.mountpoint, answer, logger);
+    // Those who ask know the mount by the mount table, which has no symbolic links.
+    const place = await realpath(mountpoint).catch(() => mountpoint);
+    const control = new ControlServer(place, answer, logger);
     this.#shutdown.push('control socket', () => control.stop());
     await control.start();
   }

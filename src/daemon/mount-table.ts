@@ -24,7 +24,7 @@ export function parseMountInfo(text: string): MountEntry[] {
 export async function findMount(target: string): Promise<MountEntry | undefined> {
   const mounts = parseMountInfo(await readFile('/proc/self/mountinfo', 'utf8'));
   return mounts
-    .filter(({ mountpoint }) => !path.relative(mountpoint, target).startsWith('..'))
+    .filter(({ mountpoint }) => path.relative(mountpoint, target).split(path.sep)[0] !== '..')
     .toSorted((a, b) => b.mountpoint.length - a.mountpoint.length)[0];
 }
 

@@ -114,7 +114,12 @@ export class MetricsServer {
   async start(address: { host: string; port: number }): Promise<string | undefined> {
     for (const port of new Set([address.port, 0])) {
       try {
-        return await this.#listen(address.host, port);
+        const bound = await this.#listen(address.host, port);
+        // Without a listener an accept(2) that fails would end the process.
+        this.#server.on('error', (error) => {
+          this.#logger.warn({ error: String(error) }, 'the metrics server failed');
+        });
+        return bound;
       } catch (error) {
         this.#logger.warn({ ...address, error: String(error) }, 'the metrics port cannot be used');
       }

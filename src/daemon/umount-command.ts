@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { findMount } from './mount-table.ts';
@@ -13,7 +14,9 @@ const UMOUNT_TIMEOUT_MS = 30_000;
  * @throws UsageError when nothing of ours is mounted there, or the system refuses
  */
 export async function umount(mountpoint: string, options: { force: boolean }): Promise<void> {
-  const target = path.resolve(mountpoint);
+  const given = path.resolve(mountpoint);
+  // The last part is not looked at: a mount whose daemon is gone or hangs would not let us.
+  const target = path.join(await realpath(path.dirname(given)), path.basename(given));
   const mount = await findMount(target);
   if (mount === undefined || mount.mountpoint !== target) {
     throw new UsageError(`${target}: no cachemesh volume is mounted here`);
