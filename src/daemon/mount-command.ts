@@ -17,7 +17,7 @@ export function describeMount(command: Command, cacheDir: string): Command {
     .option('--log <FILE>', 'append the log to FILE (default: standard error)')
     .addOption(new Option('--log-level <LEVEL>').choices(LOG_LEVELS).default('info'))
     .option('--metrics <ADDRESS>', 'where Prometheus metrics are served; "none"', '127.0.0.1:9567')
-    .option('--heartbeat <DURATION>', 'between two heartbeats of the session', '12')
+    .option('--heartbeat <DURATION>', 'between two heartbeats of the session, at most 20', '12')
     .option('--read-only', 'accepted for compatibility: this release only reads');
   originOptions(command);
   cacheOptions(command, cacheDir);

@@ -1,3 +1,4 @@
+import { SESSION_TTL_MS } from '../meta/engine-context.ts';
 import type { MetaSessions } from '../meta/engine.ts';
 import type { SessionInfo } from '../meta/session.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
@@ -8,13 +9,15 @@ import type { Startable } from '../runtime/startable.ts';
 
 const CALL_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 2_000;
+/** Others clean up a session that has expired, and the group loses this member. */
+const HEARTBEAT_MS_MAX = SESSION_TTL_MS / 3;
 
 /** What a {@link SessionKeeper} works with. */
 export interface SessionKeeperParts {
   readonly sessions: MetaSessions;
   /** Asked at each heartbeat, since addresses and weight may change. */
   readonly info: () => SessionInfo;
-  /** Between heartbeats; a session expires after five of them. */
+  /** Between heartbeats; at least three come in the time that a session lives. */
   readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -59,7 +62,9 @@ export class SessionKeeper implements Startable {
   }
 
   #schedule(): void {
-    this.#timer = this.#parts.clock.setTimer(this.#parts.heartbeatMs, () => void this.#beat());
+    const { clock, heartbeatMs } = this.#parts;
+    const delayMs = Math.min(heartbeatMs, HEARTBEAT_MS_MAX);
+    this.#timer = clock.setTimer(delayMs, () => void this.#beat());
   }
 
   async #beat(): Promise<void> {

@@ -16,12 +16,15 @@ export interface Clock {
   setTimer(delayMs: number, run: () => void): Timer;
 }
 
-/** The machine's own clock. */
+/** What is longer would fire at once. @see setTimeout of Node */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** The machine's own clock. Timers take 24 days at most. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),
   setTimer(delayMs, run) {
-    const handle = setTimeout(run, delayMs);
+    const handle = setTimeout(run, Math.min(delayMs, TIMER_MS_MAX));
     handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },
