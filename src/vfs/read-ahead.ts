@@ -31,6 +31,11 @@ export interface ReadAheadParts {
 /** Of a unit that was written in tiny pieces no more are asked for ahead. */
 const BLOCKS_PER_UNIT_MAX = 64;
 
+/** A reader that paused for so long gives its share of the budget back… */
+const IDLE_MS = 10_000;
+/** …which is looked for this often. */
+const IDLE_CHECK_MS = 1_000;
+
 /** What a session has asked for and not reached: bytes by unit. */
 interface Ahead {
   readonly units: Map<number, number>;
@@ -46,6 +51,7 @@ export class ReadAhead {
   readonly #failures: Counter;
   readonly #stopping = new AbortController();
   #usedBytes = 0;
+  #idleCheckAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: ReadAheadParts) {
     this.#parts = parts;
@@ -71,8 +77,10 @@ export class ReadAhead {
     read: { offset: number; length: number },
   ): { session: ReadSession; sequential: boolean } {
     const { clock, blockBytes, maxBytes, budgetBytes } = this.#parts;
+    const nowMs = clock.nowMs();
+    this.#forgetIdle(nowMs);
     const limits = { blockBytes, maxBytes, budgetBytes, usedBytes: this.#usedBytes };
-    const noted = handle.sessions.note({ ...read, nowMs: clock.nowMs() }, limits);
+    const noted = handle.sessions.note({ ...read, nowMs }, limits);
     if (noted.replaced !== undefined) this.#forget(noted.replaced);
     return { session: noted.session, sequential: noted.session.windowBytes >= blockBytes };
   }
@@ -188,6 +196,15 @@ export class ReadAhead {
     if (ahead === undefined) return;
     this.#reached(ahead, Number.POSITIVE_INFINITY);
     this.#ahead.delete(session);
+  }
+
+  /** Files that stay open after a look at their beginning would use up the budget for ever. */
+  #forgetIdle(nowMs: number): void {
+    if (nowMs < this.#idleCheckAtMs) return;
+    this.#idleCheckAtMs = nowMs + IDLE_CHECK_MS;
+    for (const session of this.#ahead.keys()) {
+      if (nowMs - session.usedAtMs >= IDLE_MS) this.#forget(session);
+    }
   }
 
   #use(bytes: number): void {
