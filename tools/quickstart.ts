@@ -61,7 +61,7 @@ async function main(): Promise<void> {
       await stopped;
     }
   } finally {
-    await Promise.all(nodes.map(stopNode));
+    await Promise.all(nodes.map(({ child }) => stopChild(child)));
     rmSync(work, { recursive: true, force: true });
   }
 }
@@ -106,7 +106,7 @@ async function startNode(work: string, number: number): Promise<Node> {
   const until = Date.now() + MOUNT_TIMEOUT_MS;
   while (!said.includes('is mounted at')) {
     if (child.exitCode !== null || Date.now() > until) {
-      child.kill('SIGKILL');
+      await stopChild(child);
       throw new Error(
         `${name} did not come up: ${said}\n${existsSync(log) ? readFileSync(log, 'utf8') : ''}`,
       );
@@ -118,11 +118,11 @@ async function startNode(work: string, number: number): Promise<Node> {
   return { name, mountpoint, metricsUrl, child };
 }
 
-async function stopNode(node: Node): Promise<void> {
-  if (node.child.exitCode !== null) return;
-  const ended = new Promise((resolve) => node.child.once('exit', resolve));
-  node.child.kill('SIGTERM');
-  const timer = setTimeout(() => node.child.kill('SIGKILL'), 25_000);
+async function stopChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 25_000);
   await ended;
   clearTimeout(timer);
 }
