@@ -216,6 +216,8 @@ export class FuseSession {
   #errnoOf(call: Call, error: unknown): number {
     const { metrics, logger } = this.#options;
     if (error instanceof FsError) {
+      // Operations say EINTR for every abort; why it came decides.
+      if (error.code === 'EINTR' && call.abortReason !== undefined) return call.abortReason.errno;
       metrics.failed(error.code);
       if (error.code === 'EIO') logger.warn({ method: call.method, error }, 'a request failed');
       return error.errno;
