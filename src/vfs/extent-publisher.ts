@@ -1,12 +1,16 @@
 import { CHUNK_BYTES } from '../block/geometry.ts';
 import type { ExtentSink } from '../fuse/driver.ts';
 import type { BlockLoader } from '../mesh/loader.ts';
-import type { FileVersion } from './file-version.ts';
+import type { LeaseRef } from '../runtime/lease-table.ts';
+import type { FileVersion, PublishedUnit } from './file-version.ts';
 import type { PlanCache } from './plan-cache.ts';
 import { soleBlock } from './sole-block.ts';
 
-/** Units that one file has published at most; the oldest goes. */
-const UNITS_MAX = 65_536;
+/**
+ * Units published at once, of all files together; the oldest goes. About 150 bytes each. Half of what
+ * the kernel driver's map has room for, so that few displace each other there.
+ */
+const UNITS_MAX = 131_072;
 
 /**
  * Tells worker threads where parts of files lie in the cache, so that they answer reads alone.
@@ -19,6 +23,8 @@ export class ExtentPublisher {
   readonly #loader: BlockLoader;
   readonly #plans: PlanCache;
   readonly #blockBytes: number;
+  /** The oldest first. */
+  readonly #published = new Set<PublishedUnit>();
   #sink: ExtentSink | undefined;
 
   constructor(loader: BlockLoader, plans: PlanCache, blockBytes: number) {
@@ -41,9 +47,14 @@ export class ExtentPublisher {
    * Publishes a unit if all of it lies in one cached block. Cheap when it is published already.
    *
    * @param unit - number of the unit in the file
+   * @param options - `again`: also when it was published before; a read has come to us all the same
    * @returns whether workers know the unit now
    */
-  offer(version: FileVersion, unit: number, notify: boolean): boolean {
+  offer(
+    version: FileVersion,
+    unit: number,
+    options: { notify: boolean; again?: boolean },
+  ): boolean {
     const sink = this.#sink;
     if (sink === undefined || !version.current) return false;
     const fileOffset = unit * this.#blockBytes;
@@ -56,8 +67,9 @@ export class ExtentPublisher {
     if (sole === undefined) return false;
     const lease = this.#loader.lease(sole.key);
     if (lease === undefined) return false;
-    const before = version.published.get(unit);
-    if (before?.slot === lease.slot && before.generation === lease.generation) return true;
+    const before = version.published.get(unit)?.lease;
+    const isSame = before?.slot === lease.slot && before.generation === lease.generation;
+    if (isSame && options.again !== true) return true;
     const endsFile = fileOffset + lengthBytes === version.lengthBytes;
     sink.publish({
       fileId: version.fileId,
@@ -67,7 +79,7 @@ export class ExtentPublisher {
       leaseOffset: sole.offset,
       endsFile,
       // Behind the last unit there is nothing to read ahead.
-      notify: notify && !endsFile,
+      notify: options.notify && !endsFile,
     });
     this.#remember(version, unit, lease);
     return true;
@@ -75,20 +87,24 @@ export class ExtentPublisher {
 
   /** Takes back everything that was published for a version. */
   retractAll(version: FileVersion): void {
-    for (const unit of version.published.keys()) {
-      this.#sink?.retract(version.fileId, unit * this.#blockBytes);
-    }
-    version.published.clear();
+    for (const published of version.published.values()) this.#retract(published);
   }
 
-  #remember(version: FileVersion, unit: number, lease: { slot: number; generation: number }): void {
-    const { published } = version;
-    published.delete(unit);
-    published.set(unit, lease);
-    if (published.size <= UNITS_MAX) return;
-    const [oldest] = published.keys();
-    if (oldest === undefined) return;
-    published.delete(oldest);
-    this.#sink?.retract(version.fileId, oldest * this.#blockBytes);
+  #remember(version: FileVersion, unit: number, lease: LeaseRef): void {
+    const before = version.published.get(unit);
+    if (before !== undefined) this.#published.delete(before);
+    const published = { version, unit, lease };
+    version.published.set(unit, published);
+    this.#published.add(published);
+    if (this.#published.size <= UNITS_MAX) return;
+    const [oldest] = this.#published;
+    if (oldest !== undefined) this.#retract(oldest);
+  }
+
+  #retract(published: PublishedUnit): void {
+    const { version, unit } = published;
+    this.#published.delete(published);
+    version.published.delete(unit);
+    this.#sink?.retract(version.fileId, unit * this.#blockBytes);
   }
 }

@@ -18,7 +18,7 @@ export class FileVersion {
   /** Reading plans by chunk index. Belongs to {@link PlanCache}. */
   readonly plans = new Map<number, CachedPlan>();
   /** What worker threads know, by unit. Belongs to {@link ExtentPublisher}. */
-  readonly published = new Map<number, LeaseRef>();
+  readonly published = new Map<number, PublishedUnit>();
   /** Open handles that carry the file id. */
   handles = 0;
   /** Whether the file still has this content, as far as we know. */
@@ -49,6 +49,13 @@ export interface CachedPlan {
   readonly version: FileVersion;
   readonly index: number;
   readonly pieces: readonly Piece[];
+}
+
+/** What worker threads know of one unit of a file. */
+export interface PublishedUnit {
+  readonly version: FileVersion;
+  readonly unit: number;
+  readonly lease: LeaseRef;
 }
 
 function lengthOf(attr: Attr): number {
