@@ -9,6 +9,8 @@ interface Told {
 
 /** The kernel's time-out begins when it has read the reply, a little after we note it. */
 const SLACK_MS = 1_000;
+/** What has expired goes this often: looking at a map's first entry costs more the more before it went. */
+const SWEEP_MS = 250;
 
 /**
  * Remembers which attributes the kernel may still believe, so that an open which finds a file
@@ -21,6 +23,7 @@ export class ToldAttrs {
   /** By time; the oldest first. */
   readonly #told = new Map<Ino, Told>();
   #forgottenUntilMs = Number.NEGATIVE_INFINITY;
+  #sweepAtMs = Number.NEGATIVE_INFINITY;
 
   /** @param options - `timeoutMs`: the kernel's attribute time-out; `max`: inodes remembered */
   constructor(options: { clock: Clock; timeoutMs: number; max: number }) {
@@ -35,6 +38,8 @@ export class ToldAttrs {
     const nowMs = this.#clock.nowMs();
     this.#told.delete(ino);
     this.#told.set(ino, { attr, untilMs: nowMs + this.#timeoutMs + SLACK_MS });
+    if (this.#told.size <= this.#max && nowMs < this.#sweepAtMs) return;
+    this.#sweepAtMs = nowMs + SWEEP_MS;
     for (const [oldest, { untilMs }] of this.#told) {
       if (untilMs > nowMs) {
         if (this.#told.size <= this.#max) return;
