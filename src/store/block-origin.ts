@@ -83,12 +83,11 @@ export class BlockOrigin implements BlockSource {
       range: isWhole ? undefined : range,
       into,
       signal,
-      onReady: growing(onProgress),
+      progress: new Progress(onProgress),
     };
     if (range.length > 0) await this.#fillWithRetries(fetch);
   }
 
-  /** Blocks never change, so a new attempt writes the same bytes over those of the last one. */
   async #fillWithRetries(fetch: Fetch): Promise<void> {
     const { clock, random, metrics, logger } = this.#options;
     const startMs = clock.nowMs();
@@ -124,22 +123,28 @@ export class BlockOrigin implements BlockSource {
     return error.code === 'corrupt' ? tries.corruptions <= CORRUPT_RETRIES : error.retryable;
   }
 
-  async #stream({ name, range, into, signal, onReady }: Fetch): Promise<void> {
-    const body = await this.#options.store.get(name, range, signal);
-    if (body.sizeBytes !== into.byteLength) {
+  /** A new attempt goes on behind what was reported: somebody may be reading it. */
+  async #stream({ name, range, into, signal, progress }: Fetch): Promise<void> {
+    const from = progress.readyBytes;
+    const rest = into.subarray(from);
+    const wanted =
+      from === 0 ? range : { offset: (range?.offset ?? 0) + from, length: rest.byteLength };
+    const body = await this.#options.store.get(name, wanted, signal);
+    if (body.sizeBytes !== rest.byteLength) {
       await discardChunks(body.chunks);
-      throw corrupt(name, `has ${body.sizeBytes} bytes, expected ${into.byteLength}`);
+      throw corrupt(name, `has ${body.sizeBytes} bytes, expected ${rest.byteLength}`);
     }
+    const onReady = (readyBytes: number) => progress.reach(from + readyBytes);
     // With a checksum nothing is certain before the last byte.
     await receive(
       name,
       body,
-      body.crc32c === undefined ? { into, signal, onReady } : { into, signal },
+      body.crc32c === undefined ? { into: rest, signal, onReady } : { into: rest, signal },
     );
-    onReady(into.byteLength);
+    progress.reach(into.byteLength);
   }
 
-  async #decode({ name, into, signal, onReady }: Fetch): Promise<void> {
+  async #decode({ name, into, signal, progress }: Fetch): Promise<void> {
     const body = await this.#options.store.get(name, undefined, signal);
     if (body.sizeBytes > this.#storedBytesMax(into.byteLength)) {
       await discardChunks(body.chunks);
@@ -153,7 +158,7 @@ export class BlockOrigin implements BlockSource {
       throw corrupt(name, `decodes to ${plain.byteLength} bytes, expected ${into.byteLength}`);
     }
     into.set(plain);
-    onReady(into.byteLength);
+    progress.reach(into.byteLength);
   }
 
   async #toPlain(
@@ -186,14 +191,18 @@ interface Fetch {
   readonly range: ByteRange | undefined;
   readonly into: Uint8Array;
   readonly signal: AbortSignal;
-  readonly onReady: (readyBytes: number) => void;
+  readonly progress: Progress;
 }
 
 /** Reads a body of the same length as `into`, and compares it with its checksum if it has one. */
 async function receive(
   name: string,
   body: ObjectBody,
-  { into, signal, onReady }: Pick<Fetch, 'into' | 'signal'> & Partial<Pick<Fetch, 'onReady'>>,
+  {
+    into,
+    signal,
+    onReady,
+  }: Pick<Fetch, 'into' | 'signal'> & { onReady?: (readyBytes: number) => void },
 ): Promise<void> {
   let at = 0;
   let sum = 0;
@@ -211,14 +220,21 @@ async function receive(
   }
 }
 
-/** Passes only growing numbers on: a new attempt begins from the front. */
-function growing(report: ((readyBytes: number) => void) | undefined): (readyBytes: number) => void {
-  let most = 0;
-  return (readyBytes) => {
-    if (readyBytes <= most) return;
-    most = readyBytes;
-    report?.(readyBytes);
-  };
+/** How far a block has come, over all attempts. */
+class Progress {
+  /** Leading bytes that are final. */
+  readyBytes = 0;
+  readonly #report: ((readyBytes: number) => void) | undefined;
+
+  constructor(report: ((readyBytes: number) => void) | undefined) {
+    this.#report = report;
+  }
+
+  reach(readyBytes: number): void {
+    if (readyBytes <= this.readyBytes) return;
+    this.readyBytes = readyBytes;
+    this.#report?.(readyBytes);
+  }
 }
 
 function corrupt(name: string, why: string, cause?: unknown): StoreError {

@@ -112,7 +112,7 @@ export class Files {
   #publishSmall({ version }: OpenHandle): void {
     const { publisher, blockBytes } = this.#parts;
     if (version.lengthBytes > 0 && version.lengthBytes <= blockBytes) {
-      publisher.offer(version, 0, false);
+      publisher.offer(version, 0, { notify: false });
     }
   }
 }

@@ -149,7 +149,7 @@ export class ReadAhead {
 
   #publish(handle: OpenHandle, version: FileVersion, unit: number): boolean {
     if (version !== handle.opened) return false;
-    return this.#parts.publisher.offer(version, unit, true);
+    return this.#parts.publisher.offer(version, unit, { notify: true });
   }
 
   #fetchPlan(handle: OpenHandle, session: ReadSession, index: number): void {

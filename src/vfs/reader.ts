@@ -206,7 +206,7 @@ export class Reader {
     if (!publisher.attached || version !== handle.opened) return;
     const last = Math.floor((range.offset + range.length - 1) / blockBytes);
     for (let unit = Math.floor(range.offset / blockBytes); unit <= last; unit += 1) {
-      publisher.offer(version, unit, sequential);
+      publisher.offer(version, unit, { notify: sequential, again: true });
     }
   }
 

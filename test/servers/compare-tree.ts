@@ -14,6 +14,8 @@ const FORMATS: Readonly<Record<ManifestEntry['type'], bigint>> = {
   character: 0o020000n,
   block: 0o060000n,
 };
+/** Entries looked at side by side. */
+const LOOKERS = 8;
 const INTERNAL_NAMES = ['.accesslog', '.stats', '.config', '.trash', '.control'];
 
 /** How closely to look. */
@@ -36,17 +38,25 @@ export async function compareTree(
   options: CompareOptions = {},
 ): Promise<string[]> {
   const differences: string[] = [];
-  for (const entry of manifest.entries) {
-    const name = entry.path ?? entry.path_b64;
-    try {
-      const found = await describe(pathIn(mountpoint, entry.path_b64), entry, options);
-      differences.push(...differencesOf(name, entry, found));
-    } catch (error) {
-      differences.push(`${name}: ${String(error)}`);
+  const entries = manifest.entries.values();
+  const compareRest = async () => {
+    for (const entry of entries) {
+      differences.push(...(await compareEntry(mountpoint, entry, options)));
     }
-  }
+  };
+  await Promise.all(Array.from({ length: LOOKERS }, compareRest));
   differences.push(...(await compareListings(mountpoint, manifest)));
   return differences;
+}
+
+async function compareEntry(mountpoint: string, entry: ManifestEntry, options: CompareOptions) {
+  const name = entry.path ?? entry.path_b64;
+  try {
+    const found = await describe(pathIn(mountpoint, entry.path_b64), entry, options);
+    return differencesOf(name, entry, found);
+  } catch (error) {
+    return [`${name}: ${String(error)}`];
+  }
 }
 
 /** The bytes of a path below a mount point. */
