@@ -219,27 +219,30 @@ describe.each<EncryptAlgo>(['aes256gcm-rsa', 'chacha20-rsa'])('%s', (algo) => {
 describe('failing stores', () => {
   const later = () => Promise.reject(new StoreError('unavailable', 'later', { retryable: true }));
 
-  test('a body that breaks off is asked for again as a whole', async () => {
+  test('a body that breaks off is asked for again from where it broke', async () => {
+    const restFrom = (offset = 0) => bodyOf(cut(plain.subarray(offset)));
     const broken = async () => {
-      const body = bodyOf(cut(plain));
+      const body = restFrom();
       return {
         ...body,
         chunks: (async function* () {
           let count = 0;
           for await (const chunk of body.chunks) {
             count += 1;
-            if (count === 4) await later();
+            if (count === 3) await later();
             yield chunk;
           }
         })(),
       };
     };
-    const inner = scriptedStore(broken, later, broken, async () => bodyOf(cut(plain)));
+    const inner = scriptedStore(broken, later, async ({ range }) => restFrom(range?.offset));
     const { fill, ready, into, metrics } = setUp(inner);
     await fill();
     expect(Buffer.compare(into, plain)).toBe(0);
     expect(ready).toEqual([65_536, 131_072, 196_608, 262_144, 300_000]);
-    expect(metrics.value('origin_block_retries')).toBe(3);
+    const rest = { offset: 131_072, length: 300_000 - 131_072 };
+    expect(inner.asked.map(({ range }) => range)).toEqual([undefined, rest, rest]);
+    expect(metrics.value('origin_block_retries')).toBe(2);
   });
 
   test('retries end', async () => {
