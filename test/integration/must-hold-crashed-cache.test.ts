@@ -46,7 +46,12 @@ async function crash(dir: string, random: () => number): Promise<{ fromDisk: num
     args: ['--memory-cache-size', '4', '--buffer-size', '64', '--cache-size', '64'],
   });
   const order = files.toSorted(() => random() - 0.5);
-  const reader = startReader({ mountpoint: daemon.mountpoint, files: order, passes: 100 });
+  const reader = startReader({
+    mountpoint: daemon.mountpoint,
+    files: order,
+    passes: 100,
+    direct: true,
+  });
   try {
     const read = (from: string) => daemon.metric('juicefs_mesh_read_bytes_total', from);
     const enough = random() * KILLED_AFTER_BYTES_MAX;

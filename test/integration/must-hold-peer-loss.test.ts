@@ -46,6 +46,7 @@ async function whileReading(work: () => Promise<void>): Promise<ReadResult[]> {
       mountpoint,
       files: index === 0 ? files : files.toReversed(),
       passes: ENDLESS,
+      direct: true,
     }),
   );
   const before = await bytesFromPeers();
@@ -85,7 +86,7 @@ test('a peer that is frozen costs no error and no wrong byte, and comes back', a
     expect(result.slowestMs).toBeLessThan(SLOWEST_MS);
   }
   await untilGrouped(nodes, 3);
-  expect(await readAll(third.mountpoint, files)).toMatchObject({
+  expect(await readAll(third.mountpoint, files, { direct: true })).toMatchObject({
     wrong: [],
     errors: [],
     bytes: totalBytes(files),
@@ -104,6 +105,8 @@ test('a peer that is killed costs no error, no wrong byte and no read of two sec
   await untilGrouped(nodes.slice(0, 2), 2);
   // The two that are left go on sharing.
   const before = await bytesFromPeers();
-  expect(await readAll((nodes[0] as TestDaemon).mountpoint, files)).toMatchObject({ wrong: [] });
+  expect(await readAll((nodes[0] as TestDaemon).mountpoint, files, { direct: true })).toMatchObject(
+    { wrong: [] },
+  );
   expect(await bytesFromPeers()).toBeGreaterThan(before);
 });

@@ -2,10 +2,10 @@
  * Reads files of a synthetic volume by read(2) and compares every byte. A process of its own: what
  * it measures is not mixed with what the test does beside it, and a read that hangs hangs here.
  *
- * Standard input: a {@link ReadPlan} as JSON. Standard output: a {@link ReadResult} as JSON. SIGTERM
- * ends it after the file at hand.
+ * Standard input: a {@link ReadPlan} as JSON. Standard output: a {@link ReadResult} as JSON. A
+ * message ends it after the file at hand; a signal would interrupt a read.
  */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ReadPlan, ReadResult } from './readers.ts';
@@ -15,10 +15,11 @@ import type { SyntheticFile } from './synthetic-volume.ts';
 const REPORTED_MAX = 50;
 
 const plan = JSON.parse(await text(process.stdin)) as ReadPlan;
+const flags = constants.O_RDONLY | (plan.direct ? constants.O_DIRECT : 0);
 const buffer = Buffer.alloc(plan.readBytes);
 const result = { bytes: 0, reads: 0, slowestMs: 0, wrong: [] as string[], errors: [] as string[] };
 let stopped = false;
-process.on('SIGTERM', () => {
+process.on('message', () => {
   stopped = true;
 });
 
@@ -27,7 +28,7 @@ async function main(): Promise<void> {
     for (const file of plan.files) {
       if (stopped) break;
       readFile(file);
-      // Otherwise the signal is never seen.
+      // Otherwise the message is never seen.
       await nextTurn();
     }
   }
@@ -38,7 +39,7 @@ function readFile(file: SyntheticFile): void {
   let offset = 0;
   let fd: number | undefined;
   try {
-    fd = timed(() => openSync(`${plan.mountpoint}/${file.path}`, 'r'));
+    fd = timed(() => openSync(`${plan.mountpoint}/${file.path}`, flags));
     const { size } = fstatSync(fd);
     if (size !== file.sizeBytes) note(result.wrong, `${file.path}: ${size} bytes long`);
     while (offset < file.sizeBytes) {
@@ -95,3 +96,4 @@ function note(list: string[], line: string): void {
 }
 
 await main();
+process.disconnect();

@@ -33,6 +33,8 @@ export interface BytesServed {
   readonly bytes: number;
 }
 
+/** A machine that is busy with other things takes its time. */
+const START_TIMEOUT_MS = 120_000;
 const ACCESS_KEY = 'test';
 const SECRET_KEY = 'testsecret';
 
@@ -117,9 +119,8 @@ async function startDisk(place: CephPlace): Promise<ServerProcess> {
   const id = stdout.trim();
   await run('ceph-osd', ['-i', id, '--mkfs', '--osd-uuid', uuid, ...config]);
   const daemon = await startDaemon(place, ['ceph-osd', '-f', '-i', id, ...config]);
-  await waitUntil('the Ceph disk', async () =>
-    (await run('ceph', [...config, 'osd', 'stat'])).stdout.includes('1 up'),
-  );
+  const isUp = async () => (await run('ceph', [...config, 'osd', 'stat'])).stdout.includes('1 up');
+  await waitUntil('the Ceph disk', isUp, START_TIMEOUT_MS);
   return daemon;
 }
 
@@ -131,11 +132,12 @@ async function startGateway(place: CephPlace): Promise<ServerProcess> {
   ]);
   const frontend = `--rgw-frontends=beast endpoint=127.0.0.1:${place.gatewayPort}`;
   const daemon = await startDaemon(place, ['radosgw', '-f', ...config, frontend]);
-  await waitUntil('the object gateway', async () => {
+  const answers = async () => {
     const answer = await fetch(`http://127.0.0.1:${place.gatewayPort}`);
     await answer.arrayBuffer();
     return answer.ok;
-  });
+  };
+  await waitUntil('the object gateway', answers, START_TIMEOUT_MS);
   return daemon;
 }
 
