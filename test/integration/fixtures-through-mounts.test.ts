@@ -27,7 +27,9 @@ describe.each(FIXTURE_NAMES)('volume %s through three nodes of a group', (name) 
     'node %i shows what a real client showed',
     async (index) => {
       const node = nodes[index] as TestDaemon;
-      expect(await compareTree(node.mountpoint, fixture.manifest)).toEqual([]);
+      // Of 20,000 files without extended attributes one node's answer is enough.
+      const xattrs = name !== 'manyfiles' || index === 0;
+      expect(await compareTree(node.mountpoint, fixture.manifest, { xattrs })).toEqual([]);
     },
   );
 
