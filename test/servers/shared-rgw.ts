@@ -34,7 +34,8 @@ export async function serveSharedRgw(): Promise<(() => Promise<void>) | undefine
   let starting: Promise<Rgw> | undefined;
   const server = createServer((connection) => {
     connection.on('error', () => connection.destroy());
-    starting ??= startRgw();
+    // Its start-up has races of its own on a busy machine; a fresh one usually comes up.
+    starting ??= startRgw().catch(() => startRgw());
     void starting
       .then(
         ({ address }): Answer => ({ address }),
