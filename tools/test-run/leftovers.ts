@@ -40,7 +40,7 @@ export async function watchLeftovers(runId: string): Promise<LeftoverWatch> {
 
   return {
     cleanUp: async () => {
-      const processes = await remainingProcesses(`${RUN_ID_VARIABLE}=${runId}`);
+      const processes = await remainingProcesses(`${RUN_ID_VARIABLE}=${runId}`, dir);
       const mounts = await ourMounts();
       const found = [
         ...processes.map(({ pid, command }) => `process ${pid}: ${command}`),
@@ -60,10 +60,10 @@ export async function watchLeftovers(runId: string): Promise<LeftoverWatch> {
 const mountName = (mount: Mount): string =>
   `${mount.fsType} ${mount.source} on ${mount.mountPoint}`;
 
-async function remainingProcesses(variable: string): Promise<TrackedProcess[]> {
+async function remainingProcesses(variable: string, dir: string): Promise<TrackedProcess[]> {
   const endMs = performance.now() + GRACE_MS;
   for (;;) {
-    const processes = await findProcesses(variable);
+    const processes = await findProcesses(variable, dir);
     if (processes.length === 0 || performance.now() > endMs) return processes;
     await sleep(100);
   }
