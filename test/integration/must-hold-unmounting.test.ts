@@ -1,5 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { folderBucket } from '../servers/buckets.ts';
@@ -15,7 +15,8 @@ import {
 import { makeTempDir } from '../servers/temp.ts';
 import { waitUntil } from '../servers/wait-until.ts';
 
-const OPTIONS = ['--memory-cache-size', '64'];
+/** What the kernel remembers for long must not make a dead mount look alive. */
+const OPTIONS = ['--memory-cache-size', '64', '--attr-cache', '60'];
 
 let volume: SyntheticVolume;
 let file: SyntheticFile;
@@ -118,6 +119,7 @@ test('SIGTERM while a file is open ends all the same', async () => {
 });
 
 test('the mountpoint of a daemon that was killed is used again', async () => {
+  await stat(daemon.mountpoint);
   await daemon.process.stop('SIGKILL');
   await expect(readFile(join(daemon.mountpoint, file.path))).rejects.toThrow(/ENOTCONN/);
   const dir = join(daemon.mountpoint, '..');

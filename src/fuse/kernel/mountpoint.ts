@@ -1,4 +1,4 @@
-import { realpath, stat } from 'node:fs/promises';
+import { realpath, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../../runtime/clock.ts';
 import { DeadlineError, withDeadline } from '../../runtime/deadline.ts';
@@ -51,10 +51,13 @@ async function resolveMountpoint(path: string): Promise<string> {
 
 async function examine(path: string, clock: Clock): Promise<'alive' | 'dead'> {
   try {
-    const what = `stat ${path}`;
-    const found = await withDeadline(clock, { what, timeoutMs: STAT_TIMEOUT_MS }, () => stat(path));
-    if (found.isDirectory()) return 'alive';
-    throw new MountError('not-a-directory', `${path} is not a directory`);
+    const wait = { what: `looking at ${path}`, timeoutMs: STAT_TIMEOUT_MS };
+    const found = await withDeadline(clock, wait, () => stat(path));
+    if (!found.isDirectory()) throw new MountError('not-a-directory', `${path} is not a directory`);
+    // For a second after its daemon died the kernel tells the attributes that it remembers; statfs
+    // is always asked for.
+    await withDeadline(clock, wait, () => statfs(path));
+    return 'alive';
   } catch (error) {
     if (error instanceof MountError) throw error;
     if (error instanceof DeadlineError) {
