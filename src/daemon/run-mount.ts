@@ -8,7 +8,7 @@ import { createLogger } from './pino-logger.ts';
 /** Stopping takes at most this long; then the process ends all the same, which aborts the mount. */
 const STOP_TIMEOUT_MS = 20_000;
 /** After everything was stopped the process ends at once, unless a thread stays in a system call. */
-const LINGER_TIMEOUT_MS = 2_000;
+const LINGER_TIMEOUT_MS = 5_000;
 /** Signals within this are one wish: a terminal signals the whole group, and a parent passes it on. */
 const REPEAT_MS = 1_000;
 /** JuiceFS's own priority: a loaded node must not starve its file system. */
@@ -43,7 +43,8 @@ export async function runMount(config: MountConfig): Promise<void> {
     await daemon.stop();
     timer.cancel();
     systemClock.setTimer(LINGER_TIMEOUT_MS, () => {
-      logger.error({ timeoutMs: LINGER_TIMEOUT_MS }, 'a thread does not end, ending now');
+      const resources = process.getActiveResourcesInfo();
+      logger.error({ resources }, 'something keeps the process, ending now');
       endNow();
     });
   }

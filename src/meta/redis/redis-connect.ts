@@ -4,6 +4,9 @@ import { Cluster, type CommonRedisOptions, Redis } from 'ioredis';
 import { MetaError } from '../engine.ts';
 import type { HostPort, RedisUrl, TlsParameters } from './redis-url.ts';
 
+/** How long a server may take to close a connection that we have ended. */
+const DISCONNECT_TIMEOUT_MS = 200;
+
 /** A connection to a server, to the primary of a group, or to a cluster. */
 export type RedisClient = Redis | Cluster;
 
@@ -79,8 +82,10 @@ function commonOptions(url: RedisUrl, options: ConnectOptions) {
     retryStrategy: options.reconnectDelayMs,
     connectTimeout: options.silenceMaxMs,
     socketTimeout: options.silenceMaxMs,
+    // The library's timer would keep the process for this long when the connection is lost already.
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
     disableClientInfo: true,
-  } satisfies CommonRedisOptions & { tls?: ConnectionOptions };
+  } satisfies CommonRedisOptions & { tls?: ConnectionOptions; disconnectTimeout: number };
 }
 
 function tlsOptions(parameters: TlsParameters): ConnectionOptions {
