@@ -23,10 +23,10 @@ export interface FetchTimeouts {
   readonly totalMs: number;
 }
 
-/** A dead peer costs half a second, or a second when it dies while a connection is opened. */
+/** A dead peer costs a second, or two when it dies while a connection is opened. */
 export const DEFAULT_FETCH_TIMEOUTS: FetchTimeouts = {
-  connectMs: 500,
-  silenceMs: 500,
+  connectMs: 1000,
+  silenceMs: 1000,
   totalMs: 30_000,
 };
 
