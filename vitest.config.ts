@@ -25,7 +25,7 @@ export default defineConfig({
           globalSetup: ['test/servers/run-setup.ts'],
           include: ['test/contract/**/*.test.ts'],
           testTimeout: 30_000,
-          hookTimeout: 60_000,
+          hookTimeout: 180_000,
           sequence: { groupOrder: 0 },
         },
       },
