@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { parseMountInfo as parseAllMounts } from '../fuse/kernel/mount-table.ts';
 
 /** A cachemesh mount, as the kernel lists it. */
 export interface MountEntry {
@@ -8,16 +9,11 @@ export interface MountEntry {
   readonly source: string;
 }
 
-/** @returns the cachemesh mounts among the lines of a mountinfo file. @see proc_pid_mountinfo(5) */
+/** @returns the cachemesh mounts among the lines of a mountinfo file, by whichever driver */
 export function parseMountInfo(text: string): MountEntry[] {
-  return text.split('\n').flatMap((line) => {
-    const [before, after] = line.split(' - ');
-    const mountpoint = before?.split(' ')[4];
-    const [type, source] = after?.split(' ') ?? [];
-    if (mountpoint === undefined || source === undefined) return [];
-    const ours = type === 'fuse.cachemesh' || source.startsWith('cachemesh:');
-    return ours ? [{ mountpoint: unescapeOctal(mountpoint), source: unescapeOctal(source) }] : [];
-  });
+  return parseAllMounts(text)
+    .filter(({ type, source }) => type === 'fuse.cachemesh' || source.startsWith('cachemesh:'))
+    .map(({ mountpoint, source }) => ({ mountpoint, source }));
 }
 
 /** @returns the cachemesh mount that an absolute path lies in */
@@ -26,10 +22,4 @@ export async function findMount(target: string): Promise<MountEntry | undefined>
   return mounts
     .filter(({ mountpoint }) => path.relative(mountpoint, target).split(path.sep)[0] !== '..')
     .toSorted((a, b) => b.mountpoint.length - a.mountpoint.length)[0];
-}
-
-function unescapeOctal(text: string): string {
-  return text.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }
