@@ -38,8 +38,6 @@ export interface KernelDriverOptions {
   readonly workers?: number | undefined;
   /** Other users may use the mount; default: when root mounts. */
   readonly allowOther?: boolean | undefined;
-  /** Scheduling priority of the process, −20 … 19; left alone by default. JuiceFS takes −19. */
-  readonly nice?: number | undefined;
   /** Entries of the map of extents (64 bytes each once used); default 262,144. */
   readonly extentCapacity?: number | undefined;
 }

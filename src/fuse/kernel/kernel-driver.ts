@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import assert from 'node:assert/strict';
 import type { Ino } from '../../posix/ino.ts';
 import { withDeadline } from '../../runtime/deadline.ts';
@@ -58,7 +57,6 @@ export class KernelDriver implements FuseDriver {
   async start(): Promise<void> {
     assert(this.#mount === undefined, 'a driver is started once');
     const { clock, logger, mountpoint } = this.#options;
-    this.#raisePriority();
     const means = { unmounter: this.#unmounter, clock, logger };
     this.#mountpoint = await prepareMountpoint(mountpoint, means);
     const fd = await this.#mountDevice();
@@ -194,17 +192,6 @@ export class KernelDriver implements FuseDriver {
     if (this.#mount === undefined || this.#cutNow()) return;
     this.#options.logger.error({}, 'the FUSE connection cannot be cut, the process kills itself');
     process.kill(process.pid, 'SIGKILL');
-  }
-
-  #raisePriority(): void {
-    const { nice, logger } = this.#options;
-    if (nice === undefined) return;
-    try {
-      // Threads inherit it, hence before they start.
-      setPriority(nice);
-    } catch (error) {
-      logger.debug({ error, nice }, 'the priority of the process stays as it is');
-    }
   }
 }
 
