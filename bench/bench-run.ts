@@ -11,7 +11,7 @@ import { fileVolume, gatewayVolume, type Volume, warmAndCheck } from './volume.t
 export interface BenchPlan {
   readonly options: BenchOptions;
   /** Programs that are there. */
-  readonly has: { readonly gateway: boolean };
+  readonly has: { readonly gateway: boolean; readonly torch: boolean };
   readonly signal: AbortSignal;
   /** Called with each measurement as soon as it is made. */
   readonly onMeasured: (measurement: Measurement) => void;
@@ -31,7 +31,9 @@ export function chosen<T extends { readonly id: string }>(
 export async function runBench(plan: BenchPlan): Promise<void> {
   const { options, has, say } = plan;
   const columns = chosen(COLUMNS, options.columns);
-  const rows = chosen(ROWS, options.rows);
+  const rows = chosen(ROWS, options.rows).filter(
+    ({ onDemand }) => onDemand !== true || (options.rows !== undefined && has.torch),
+  );
   const of = (caches: 'warm' | 'cold') => ({
     columns: columns.filter((column) => column.caches === caches),
     rows: rows.filter((row) => row.caches === caches),
@@ -55,7 +57,8 @@ async function runWarm(plan: BenchPlan, stage: Stage, { columns, rows }: Selecti
   const { options, signal, say } = plan;
   const { bigBytes, smallFiles, rounds } = options.size;
   say('writing the volume');
-  const volume = await fileVolume(stage, { name: 'warm', bigBytes, smallFiles }, signal);
+  const torch = rows.some(({ onDemand }) => onDemand === true);
+  const volume = await fileVolume(stage, { name: 'warm', bigBytes, smallFiles, torch }, signal);
   const mounts = new Map<Column, Mounted>();
   for (const column of columns) {
     say(`mounting and warming ${column.title}`);
@@ -80,7 +83,8 @@ async function runCold(plan: BenchPlan, stage: Stage, { columns, rows }: Selecti
   const { options, signal, say } = plan;
   const { coldBigBytes, coldSmallFiles, coldRounds } = options.size;
   say('starting the object gateway and writing the volume');
-  const content = { name: 'cold', bigBytes: coldBigBytes, smallFiles: coldSmallFiles };
+  const torch = rows.some(({ onDemand }) => onDemand === true);
+  const content = { name: 'cold', bigBytes: coldBigBytes, smallFiles: coldSmallFiles, torch };
   const volume = await gatewayVolume(stage, content, signal);
   const { rgw } = volume;
   const origin: OriginCount | undefined =

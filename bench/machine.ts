@@ -14,6 +14,8 @@ export interface Machine {
   readonly fio: string;
   /** Of the last minute, before the run: others used the machine when it is not near 0. */
   readonly loadBefore: number;
+  /** What was done to its memory, if anything. */
+  readonly memory: string | undefined;
   readonly commit: string;
   /** Files differ from the commit. */
   readonly dirty: boolean;
@@ -22,7 +24,10 @@ export interface Machine {
 const TIMEOUT_MS = 10_000;
 
 /** Collects facts about this machine and the programs. */
-export async function describeMachine(projectDir: string, signal: AbortSignal): Promise<Machine> {
+export async function describeMachine(
+  projectDir: string,
+  signal: AbortSignal,
+): Promise<Omit<Machine, 'memory'>> {
   const ask = (...command: [string, ...string[]]) =>
     runProgram(command, { timeoutMs: TIMEOUT_MS, signal, cwd: projectDir }).then(
       (output) => output.trim(),

@@ -54,7 +54,7 @@ export const USAGE = `npm run bench -- [options]
   --seconds N          duration of a random-read measurement
   --rows ID,ID         only these rows
   --columns ID,ID      only these columns
-  --list               print the ids of rows and columns
+  --list               print the ids of rows and columns (torch, cold-torch: only when named)
   --cachemesh COMMAND  what to bench instead of bin/cachemesh.js`;
 
 /**

@@ -77,7 +77,7 @@ export function renderReport(report: BenchReport): string {
   const gb = (machine.memoryBytes / 2 ** 30).toFixed(0);
   const parts = [
     `${machine.cpu}, ${machine.cores} cores, ${gb} GiB, ${machine.distribution}, Linux ${machine.kernel}, Node ${machine.node}, ${machine.juicefs}, ${machine.fio}`,
-    `commit ${machine.commit}${machine.dirty ? ' with changes' : ''}, load before ${machine.loadBefore.toFixed(1)}${report.quick ? ', QUICK run: too short to quote' : ''}`,
+    `commit ${machine.commit}${machine.dirty ? ' with changes' : ''}, load before ${machine.loadBefore.toFixed(1)}${machine.memory === undefined ? '' : `, ${machine.memory}`}${report.quick ? ', QUICK run: too short to quote' : ''}`,
   ];
   for (const caches of ['warm', 'cold'] as const) {
     const columns = COLUMNS.filter(

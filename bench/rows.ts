@@ -3,6 +3,7 @@ import { readPass } from './file-reader.ts';
 import { type FioJob, type FioResult, runFio } from './fio.ts';
 import type { Pass } from './file-reader.ts';
 import type { BenchSize } from './options.ts';
+import { importTorch } from './torch-package.ts';
 
 /** Where and how much a row reads. */
 export interface RowContext {
@@ -19,9 +20,11 @@ export interface RowContext {
 export interface Row {
   readonly id: string;
   readonly title: string;
-  readonly unit: 'MB/s' | 'reads/s' | 'files/s';
+  readonly unit: 'MB/s' | 'reads/s' | 'files/s' | 'imports/min';
   /** Read on warm mounts, or on mounts that have nothing yet. */
   readonly caches: 'warm' | 'cold';
+  /** Takes minutes, or wants a large package: measured only when it is named (`--rows`). */
+  readonly onDemand?: boolean;
   run(context: RowContext): Promise<Pass & Partial<FioResult>>;
 }
 
@@ -93,10 +96,19 @@ export const ROWS: readonly Row[] = [
     ...{ id: 'cold-epoch', title: 'cold: epoch, small files', unit: 'files/s', caches: 'cold' },
     run: epoch,
   },
+  {
+    ...{ id: 'torch', title: 'import torch', unit: 'imports/min', caches: 'warm' },
+    ...{ onDemand: true, run: ({ path, signal }) => importTorch(path, signal) },
+  },
+  {
+    ...{ id: 'cold-torch', title: 'cold: import torch', unit: 'imports/min', caches: 'cold' },
+    ...{ onDemand: true, run: ({ path, signal }) => importTorch(path, signal) },
+  },
 ];
 
 /** A pass in the row's unit; more is better. */
 export function valueOf(row: Row, pass: Pass): number {
+  if (row.unit === 'imports/min') return (60 * pass.operations) / pass.seconds;
   const amount = row.unit === 'MB/s' ? pass.bytes / 1e6 : pass.operations;
   return amount / pass.seconds;
 }

@@ -8,12 +8,14 @@ import { fileURLToPath } from 'node:url';
 import { removeRunDir } from '../test/servers/temp.ts';
 import { chosen, runBench } from './bench-run.ts';
 import { COLUMNS } from './columns.ts';
+import { keepGuestMemory } from './guest-memory.ts';
 import { describeMachine, type Machine } from './machine.ts';
 import type { Measurement } from './measurement.ts';
 import { type BenchOptions, parseOptions, UsageError } from './options.ts';
 import { findProgram } from './program.ts';
 import { type BenchReport, cellsOf, renderReport } from './report.ts';
 import { ROWS } from './rows.ts';
+import { hasTorch } from './torch-package.ts';
 
 const projectDir = fileURLToPath(new URL('../', import.meta.url));
 
@@ -59,7 +61,7 @@ async function bench(options: BenchOptions): Promise<number> {
     console.error(`bench: not on the PATH:\n  ${missing.join('\n  ')}`);
     return 1;
   }
-  const machine = await describeMachine(projectDir, signal);
+  const described = await describeMachine(projectDir, signal);
   const startedAt = new Date().toISOString();
   const startedMs = performance.now();
   const say = (text: string) =>
@@ -67,7 +69,13 @@ async function bench(options: BenchOptions): Promise<number> {
       `bench ${((performance.now() - startedMs) / 1000).toFixed(0).padStart(4)} s  ${text}`,
     );
   const measurements: Measurement[] = [];
-  const has = { gateway: (await findProgram('radosgw', signal)) !== undefined };
+  const has = {
+    gateway: (await findProgram('radosgw', signal)) !== undefined,
+    torch: hasTorch(),
+  };
+  say('touching the memory of the machine');
+  const memory = await keepGuestMemory(signal);
+  const machine: Machine = { ...described, memory: memory?.remark };
   let code = 0;
   try {
     const onMeasured = (measured: Measurement) => void measurements.push(measured);
@@ -76,6 +84,7 @@ async function bench(options: BenchOptions): Promise<number> {
     say(`ended early: ${String(error)}`);
     code = 1;
   } finally {
+    memory?.release();
     await removeRunDir();
   }
   tell({ machine, startedAt, quick: options.quick, measurements });

@@ -8,6 +8,7 @@ import { type CheckResult, checkFiles, makeFiles } from './file-reader.ts';
 import { mountOn } from './mounts.ts';
 import { runProgram } from './program.ts';
 import { onStage, type Stage } from './stage.ts';
+import { checkTorch, makeTorch, type TorchCheck } from './torch-package.ts';
 
 /** A JuiceFS volume with the bench's files, written through `juicefs mount`. */
 export interface Volume {
@@ -18,7 +19,7 @@ export interface Volume {
   readonly bigBytes: number;
   readonly smallFiles: number;
   /** What reading everything must give. */
-  readonly expected: CheckResult;
+  readonly expected: CheckResult & Partial<TorchCheck>;
 }
 
 /** What to put into a volume. */
@@ -26,6 +27,8 @@ export interface VolumeContent {
   readonly name: string;
   readonly bigBytes: number;
   readonly smallFiles: number;
+  /** Debian's python3-torch, too. */
+  readonly torch: boolean;
 }
 
 const FORMAT_TIMEOUT_MS = 60_000;
@@ -93,14 +96,15 @@ async function makeVolume(
     ],
     { timeoutMs: FORMAT_TIMEOUT_MS, signal },
   );
-  const { name, bigBytes, smallFiles } = content;
+  const { name, bigBytes, smallFiles, torch } = content;
   const volume = { name, metaUrl: redis.url, rgw, bigBytes, smallFiles };
   const expected = await onStage(async (writing) => {
     const mounted = await mountOn(writing, {
       ...{ name: 'writer', volume, signal, command: ['juicefs', 'mount', '--no-usage-report'] },
       args: ['--cache-size', '0', '--no-bgjob'],
     });
-    return makeFiles(mounted.path, { bigBytes, smallFiles, seed: SEED, signal });
+    const made = await makeFiles(mounted.path, { bigBytes, smallFiles, seed: SEED, signal });
+    return torch ? { ...made, ...(await makeTorch(mounted.path, signal)) } : made;
   });
   return { ...volume, expected };
 }
@@ -116,9 +120,12 @@ export async function warmAndCheck(
   volume: Volume,
   signal: AbortSignal,
 ): Promise<void> {
-  const found = await checkFiles(path, signal);
+  const found: Volume['expected'] = {
+    ...(await checkFiles(path, signal)),
+    ...(volume.expected.torchFiles === undefined ? {} : await checkTorch(path, signal)),
+  };
   const wrong = Object.entries(volume.expected).filter(
-    ([key, value]) => found[key as keyof CheckResult] !== value,
+    ([key, value]) => found[key as keyof typeof found] !== value,
   );
   if (wrong.length === 0) return;
   throw new Error(

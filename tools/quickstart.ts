@@ -1,15 +1,14 @@
 /**
- * The main job, end to end, on nothing but this repository: a small JuiceFS volume (SQLite and a
- * local directory), three nodes of one cache group with a mount each, every file read through every
- * node and compared, and a table of where the bytes came from.
+ * The main job, end to end, on nothing but this repository: a new JuiceFS volume (SQLite and a local
+ * directory), three nodes of one cache group with a mount each, files written through the first and
+ * read through every node and compared, and a table of where the bytes came from.
  *
  *   npm run quickstart              stays up until Ctrl-C
  *   npm run quickstart -- --once    cleans up at once
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import {
-  cpSync,
   createReadStream,
   existsSync,
   mkdirSync,
@@ -17,17 +16,17 @@ import {
   readFileSync,
   rmSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Table from 'cli-table3';
 
-interface ManifestEntry {
-  readonly path?: string;
-  readonly path_b64: string;
-  readonly type: string;
-  readonly size: number;
-  readonly sha256?: string;
+interface WrittenFile {
+  /** Below the mount point. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
 }
 
 interface Node {
@@ -38,8 +37,11 @@ interface Node {
 }
 
 const ROOT = path.resolve(import.meta.dirname, '..');
-const VOLUME = path.join(ROOT, 'test', 'fixtures', 'sqlite');
+const PROGRAM = path.join(ROOT, 'src', 'daemon', 'main.ts');
 const NODES = 3;
+/** Small ones as in a folder of images, and one of several blocks. */
+const FILES = [...Array.from({ length: 100 }, (_, index) => 20_000 + index * 1_000), 40_000_000];
+const FORMAT_TIMEOUT_MS = 30_000;
 const MOUNT_TIMEOUT_MS = 30_000;
 const GROUP_TIMEOUT_MS = 20_000;
 
@@ -51,10 +53,10 @@ async function main(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
   });
   try {
-    cpSync(VOLUME, path.join(work, 'volume'), { recursive: true });
+    await format(work);
     for (let number = 1; number <= NODES; number += 1) nodes.push(await startNode(work, number));
     await untilGrouped(nodes);
-    await readThroughAll(work, nodes);
+    await readThroughAll(nodes, await writeThroughFirst(nodes));
     console.log(await sourcesTable(nodes));
     if (!process.argv.includes('--once')) {
       console.log(`\nThe mounts stay until Ctrl-C. Try: ls ${nodes[0]?.mountpoint}`);
@@ -76,7 +78,33 @@ function refuseWhereItCannotWork(): void {
   if (process.getuid?.() !== 0) {
     refuse('mounting needs root here: run it with sudo, or in a container with --privileged');
   }
-  if (!existsSync(VOLUME)) refuse(`the sample volume is missing: ${VOLUME}`);
+}
+
+const metaUrlIn = (work: string) => `sqlite3://${path.join(work, 'meta.db')}`;
+
+/** Makes the volume, as a user would. */
+async function format(work: string): Promise<void> {
+  const words = ['format', metaUrlIn(work), 'quickstart', '--bucket', path.join(work, 'objects')];
+  const options = { stdio: 'inherit', timeout: FORMAT_TIMEOUT_MS } as const;
+  const child = spawn(process.execPath, [PROGRAM, ...words], options);
+  const status = await new Promise((resolve) => child.once('exit', resolve));
+  if (status !== 0) throw new Error('the volume could not be made');
+}
+
+/** Files of random bytes; when this resolves all nodes can read them. */
+async function writeThroughFirst([first]: readonly Node[]): Promise<WrittenFile[]> {
+  if (first === undefined) throw new Error('there is no node');
+  const folder = 'files';
+  mkdirSync(path.join(first.mountpoint, folder));
+  const files: WrittenFile[] = [];
+  for (const [index, sizeBytes] of FILES.entries()) {
+    const bytes = randomBytes(sizeBytes);
+    const name = path.join(folder, String(index));
+    await writeFile(path.join(first.mountpoint, name), bytes);
+    files.push({ name, sizeBytes, sha256: createHash('sha256').update(bytes).digest('hex') });
+  }
+  console.log(`${first.name}: ${files.length} files written`);
+  return files;
 }
 
 async function startNode(work: string, number: number): Promise<Node> {
@@ -84,9 +112,8 @@ async function startNode(work: string, number: number): Promise<Node> {
   const mountpoint = path.join(work, name, 'mnt');
   mkdirSync(mountpoint, { recursive: true });
   const log = path.join(work, name, 'log');
-  const words = ['mount', `sqlite3://${path.join(work, 'volume', 'meta.db')}`, mountpoint];
+  const words = ['mount', metaUrlIn(work), mountpoint, '--read-write'];
   const options = {
-    '--bucket': `${path.join(work, 'volume', 'objects')}/`,
     '--cache-dir': path.join(work, name, 'cache'),
     '--cache-group': 'quickstart',
     '--listen': '127.0.0.1:0',
@@ -94,11 +121,9 @@ async function startNode(work: string, number: number): Promise<Node> {
     '--heartbeat': '1',
     '--log': log,
   };
-  const child = spawn(
-    process.execPath,
-    [path.join(ROOT, 'src', 'daemon', 'main.ts'), ...words, ...Object.entries(options).flat()],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const child = spawn(process.execPath, [PROGRAM, ...words, ...Object.entries(options).flat()], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -138,28 +163,23 @@ async function untilGrouped(nodes: readonly Node[]): Promise<void> {
   }
 }
 
-async function readThroughAll(work: string, nodes: readonly Node[]): Promise<void> {
-  const manifest = JSON.parse(readFileSync(path.join(work, 'volume', 'manifest.json'), 'utf8')) as {
-    entries: ManifestEntry[];
-  };
-  const files = manifest.entries.filter(({ type }) => type === 'file');
+async function readThroughAll(
+  nodes: readonly Node[],
+  files: readonly WrittenFile[],
+): Promise<void> {
+  const mib = (files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / 2 ** 20).toFixed(0);
   for (const node of nodes) {
     const startedAt = performance.now();
-    let bytes = 0;
-    for (const file of files) {
-      const name = Buffer.from(file.path_b64, 'base64');
-      const full = Buffer.concat([Buffer.from(`${node.mountpoint}/`), name]);
-      const found = await sha256Of(full);
-      if (found !== file.sha256) throw new Error(`${node.name}: ${String(name)} has wrong bytes`);
-      bytes += file.size;
+    for (const { name, sha256 } of files) {
+      const found = await sha256Of(path.join(node.mountpoint, name));
+      if (found !== sha256) throw new Error(`${node.name}: ${name} has wrong bytes`);
     }
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    const mib = (bytes / 2 ** 20).toFixed(0);
     console.log(`${node.name}: ${files.length} files, ${mib} MiB, all bytes right, ${seconds} s`);
   }
 }
 
-async function sha256Of(file: Buffer): Promise<string> {
+async function sha256Of(file: string): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 })) {
     hash.update(chunk as Buffer);

@@ -1,4 +1,4 @@
-import { type BlockKey, blockIdOf } from './block-key.ts';
+import { type BlockKey, blockIdOf, parseBlockId } from './block-key.ts';
 
 const SLICES_PER_DIRECTORY = 1_000n;
 const SLICES_PER_TOP_DIRECTORY = 1_000_000n;
@@ -27,6 +27,20 @@ export function chunkPathOf(hashPrefix: boolean, key: BlockKey): string {
   if (!hashPrefix) return `chunks/${top}/${sliceId / SLICES_PER_DIRECTORY}/${blockIdOf(key)}`;
   const hash = (sliceId % HASH_DIRECTORIES).toString(16).toUpperCase().padStart(2, '0');
   return `chunks/${hash}/${top}/${blockIdOf(key)}`;
+}
+
+/** How the objects of a volume are named, by its setting. */
+export function namingOf(setting: {
+  readonly name: string;
+  readonly hashPrefix: boolean;
+}): ObjectNaming {
+  return { volumeName: setting.name, hashPrefix: setting.hashPrefix };
+}
+
+/** The inverse of {@link objectKeyOf}. @returns undefined for what is no block of the volume */
+export function parseObjectKey(naming: ObjectNaming, objectKey: string): BlockKey | undefined {
+  const key = parseBlockId(objectKey.slice(objectKey.lastIndexOf('/') + 1));
+  return key !== undefined && objectKeyOf(naming, key) === objectKey ? key : undefined;
 }
 
 const FNV_OFFSET_BASIS = 2_166_136_261;

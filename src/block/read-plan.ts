@@ -153,7 +153,7 @@ export function planRead(
   const steps: ReadStep[] = [];
   const end = range.offset + range.length;
   let at = range.offset;
-  for (let index = pieceAt(pieces, at); index < pieces.length && at < end; index += 1) {
+  for (let index = pieceIndexAt(pieces, at); index < pieces.length && at < end; index += 1) {
     const piece = pieces[index] as Piece;
     const stop = Math.min(end, piece.pos + piece.len);
     if (piece.sliceId === 0n) pushHole(steps, at, stop);
@@ -165,7 +165,7 @@ export function planRead(
 }
 
 /** Index of the piece that holds offset `at`, or the number of pieces when it is behind them all. */
-function pieceAt(pieces: readonly Piece[], at: number): number {
+export function pieceIndexAt(pieces: readonly Piece[], at: number): number {
   let low = 0;
   let high = pieces.length;
   while (low < high) {

@@ -1,8 +1,11 @@
+import { BlockIndex } from '../store/block-index.ts';
 import { DirectoryDiskTier } from '../store/disk-tier.ts';
+import type { TiersPlace } from '../mesh/threads/serve-messages.ts';
 import { LeaseTable } from '../runtime/lease-table.ts';
-import type { SharedMemory } from '../runtime/system/shared-memory.ts';
+import { placeOf, type SharedMemory } from '../runtime/system/shared-memory.ts';
 import { memorySlotCount, MemoryTierArena, slabBytesFor } from '../store/memory-tier.ts';
 import type { SlotRange } from '../store/slot-range.ts';
+import { SumTable } from '../store/sum-table.ts';
 import type { DiskTier, MemoryTier } from '../store/tier.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { CacheConfig } from './mount-config.ts';
@@ -13,6 +16,11 @@ export interface LocalCache {
   readonly memory: MemoryTier;
   /** The memory tier's own memory. */
   readonly arena: SharedMemory;
+  /** Blocks of the memory tier by key, and their checksums. */
+  readonly index: BlockIndex;
+  readonly sums: SumTable;
+  /** What serving threads need of all this. */
+  readonly place: TiersPlace;
   /** Undefined without a cache directory. */
   readonly disk: DiskTier | undefined;
 }
@@ -38,21 +46,30 @@ export function createCache(
   const memorySlots = { firstSlot: 0, slotCount: memorySlotCount(memory) };
   const fileSlots = { firstSlot: memorySlots.slotCount, slotCount: FILE_SLOTS };
   const leases = LeaseTable.create(memorySlots.slotCount + FILE_SLOTS);
+  const index = BlockIndex.create(memorySlots.slotCount);
+  const sums = SumTable.create(memorySlots);
   const tier = new MemoryTierArena({
     ...context,
     memory,
+    index,
     leases,
     slots: memorySlots,
     eviction: config.eviction,
   });
-  const disk = createDisk(config, volume.uuid, { leases, slots: fileSlots, context });
-  return { leases, memory: tier, arena: tier.memory, disk };
+  const files = BlockIndex.create(FILE_SLOTS);
+  const disk = createDisk(config, volume.uuid, { leases, slots: fileSlots, index: files, context });
+  const place: TiersPlace = {
+    ...{ leases: leases.shared, index: index.shared, sums: sums.shared, slots: memorySlots },
+    memory: placeOf(tier.memory),
+    files: disk === undefined ? undefined : files.shared,
+  };
+  return { leases, memory: tier, arena: tier.memory, index, sums, place, disk };
 }
 
 function createDisk(
   config: CacheConfig,
   volumeUuid: string,
-  parts: { leases: LeaseTable; slots: SlotRange; context: DaemonContext },
+  parts: { leases: LeaseTable; slots: SlotRange; index: BlockIndex; context: DaemonContext },
 ): DiskTier | undefined {
   if (config.dirs.length === 0) return undefined;
   return new DirectoryDiskTier({
@@ -71,5 +88,6 @@ function createDisk(
     ioTimeoutMs: DISK_IO_TIMEOUT_MS,
     leases: parts.leases,
     slots: parts.slots,
+    index: parts.index,
   });
 }

@@ -3,10 +3,9 @@ import type { VolumeSetting } from '../meta/setting.ts';
 import { withDeadline } from '../runtime/deadline.ts';
 import { type ObjectStore, StoreError } from '../store/object-store.ts';
 import type { DaemonContext } from './daemon-context.ts';
+import { readSmallObject, volumeMarkKey } from './volume-mark.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-/** A UUID's text is 36 bytes; what is longer is something else. */
-const UUID_OBJECT_BYTES_MAX = 4096;
 
 /**
  * Finds out before mounting whether the bucket is that of the volume, by the object in which
@@ -23,13 +22,16 @@ export async function checkOrigin(
   context: Pick<DaemonContext, 'clock' | 'logger'>,
 ): Promise<void> {
   if (setting.storage === 'file') await checkFolder(setting.bucket.replace('%d', '0'));
-  const key = `${setting.name}/juicefs_uuid`;
+  const key = volumeMarkKey(setting);
   const fields = { store: store.displayName, key };
   try {
     const wait = { what: `GET ${key}`, timeoutMs: ANSWER_TIMEOUT_MS };
-    const found = await withDeadline(context.clock, wait, (signal) => read(store, key, signal));
+    const found = await withDeadline(context.clock, wait, (signal) =>
+      readSmallObject(store, key, signal),
+    );
     // With encryption the text is encrypted, too.
-    if (setting.encryptKeyPem !== undefined || found.trim() === setting.uuid) return;
+    if (setting.encryptKeyPem !== undefined || found.toString('utf8').trim() === setting.uuid)
+      return;
     const message = `it belongs to another volume: ${key} does not contain ${setting.uuid}`;
     throw new StoreError('bad-config', message);
   } catch (error) {
@@ -50,16 +52,4 @@ async function checkFolder(bucket: string): Promise<void> {
     const message = `the bucket '${bucket}' cannot be used: ${(cause as Error).message}`;
     throw new StoreError('bad-config', message, { cause });
   }
-}
-
-async function read(store: ObjectStore, key: string, signal: AbortSignal): Promise<string> {
-  const body = await store.get(key, undefined, signal);
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body.chunks) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > UUID_OBJECT_BYTES_MAX) break;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

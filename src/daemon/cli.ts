@@ -1,12 +1,22 @@
 import { Command } from 'commander';
 import { CodedError } from '../runtime/coded-error.ts';
 import { BACKGROUND_MARK, reportToParent, runInBackground } from './background.ts';
+import { describeConfig } from './config-command.ts';
+import { describeFormat } from './format-command.ts';
+import { describeFsck } from './fsck-command.ts';
+import { describeGc } from './gc-command.ts';
 import { printInfo } from './info-command.ts';
 import { describeMount } from './mount-command.ts';
 import { defaultCacheDir, type RawOptions, toMountConfig } from './mount-config.ts';
+import { type DrainOptions, drain } from './drain-command.ts';
+import { describeQuota } from './quota-command.ts';
+import { describeRmr } from './rmr-command.ts';
 import { printStatus } from './status-command.ts';
+import { describeSummary } from './summary-command.ts';
+import { printGroup, top, type TopOptions } from './top-command.ts';
 import { umount } from './umount-command.ts';
 import { VERSION } from './version.ts';
+import { warmup, type WarmupOptions } from './warmup-command.ts';
 
 /**
  * Runs one command line.
@@ -47,6 +57,8 @@ function buildProgram(): Command {
     };
     await mountCommand(metaUrl, mountpoint, given);
   });
+  describeFormat(program.command('format'));
+  describeConfig(program.command('config'));
   program
     .command('umount')
     .description('unmount a volume')
@@ -57,12 +69,29 @@ function buildProgram(): Command {
     });
   program
     .command('status')
-    .description('show a volume, its sessions and the members of its cache groups')
-    .argument('<META-URL>')
+    .description('show a volume and its sessions, or the members of the cache group of a mount')
+    .argument('<META-URL|MOUNTPOINT>')
     .option('--json', 'as JSON')
-    .action((metaUrl: string, options: { json?: boolean }) =>
-      printStatus(metaUrl, { json: options.json === true }),
-    );
+    .action((target: string, given: { json?: boolean }) => {
+      const options = { json: given.json === true };
+      return target.includes('://') ? printStatus(target, options) : printGroup(target, options);
+    });
+  program
+    .command('top')
+    .description('watch the members of the cache group of a mount')
+    .argument('<MOUNTPOINT>')
+    .option('-i, --interval <DURATION>', 'between two looks', '2')
+    .option('-n, --count <N>', 'looks (default: until Ctrl-C)')
+    .option('--json', 'a line of JSON for each look')
+    .action((target: string, options: TopOptions) => top(target, options));
+  program
+    .command('drain')
+    .description('hand the blocks that a mount keeps over to their next owners, until it is empty')
+    .argument('<MOUNTPOINT>')
+    .option('--undo', 'keep blocks again')
+    .option('-b, --background', 'return at once; the daemon goes on')
+    .option('--json', 'a line a second as JSON')
+    .action((target: string, options: DrainOptions) => drain(target, options));
   program
     .command('info')
     .description('show the inode, slices and objects of a file, their owner and who holds them')
@@ -71,7 +100,28 @@ function buildProgram(): Command {
     .action((target: string, options: { json?: boolean }) =>
       printInfo(target, { json: options.json === true }),
     );
+  describeSummary(program.command('summary'));
+  describeRmr(program.command('rmr'));
+  describeQuota(program.command('quota'));
+  describeFsck(program.command('fsck'));
+  describeGc(program.command('gc'));
+  describeWarmup(program.command('warmup'));
   return program;
+}
+
+function describeWarmup(command: Command): void {
+  command
+    .description('bring files and directories into the caches of the whole group')
+    .argument('[PATH...]', 'in a mounted volume')
+    .option('-f, --file <FILE>', 'a list of further paths, one a line')
+    .option('-p, --parallel <N>', 'blocks that each node fetches at once', '50')
+    .option('-b, --background', 'return at once; the daemon goes on (see --jobs)')
+    .option('--check', 'only tell what share is cached, by node and tier')
+    .option('--evict', 'drop the blocks from the caches of all nodes')
+    .option('--jobs', 'only tell about the jobs of the daemon, running and ended')
+    .option('--cancel', 'end the jobs that the daemon runs')
+    .option('--json', 'a line a second instead of a progress bar; its fields: docs/warmup.md')
+    .action((paths: string[], options: WarmupOptions) => warmup(paths, options));
 }
 
 async function mountCommand(metaUrl: string, mountpoint: string, raw: RawOptions): Promise<void> {

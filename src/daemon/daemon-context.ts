@@ -3,6 +3,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Libc } from '../runtime/system/libc.ts';
+import type { FileCalls } from '../store/file-calls.ts';
 
 /** The surroundings that every part of a daemon is given. */
 export interface DaemonContext {
@@ -13,4 +14,6 @@ export interface DaemonContext {
   readonly metrics: Metrics;
   /** Undefined where native system calls cannot be had. */
   readonly libc: Libc | undefined;
+  /** What the disk tier calls; the machine's own when left out. */
+  readonly files?: FileCalls | undefined;
 }

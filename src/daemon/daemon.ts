@@ -1,31 +1,34 @@
 import { mkdir, realpath } from 'node:fs/promises';
-import { toIno } from '../posix/ino.ts';
-import { BlockRoute } from '../mesh/block-route.ts';
-import { BlockServer } from '../mesh/block-server.ts';
-import { LoadMetrics } from '../mesh/load-metrics.ts';
-import { MeshLoader } from '../mesh/mesh-loader.ts';
+import type { MeshLoader } from '../mesh/mesh-loader.ts';
+import type { Drain } from '../mesh/warm/drain.ts';
+import type { GroupCache } from '../mesh/warm/group-cache.ts';
 import { systemClock } from '../runtime/clock.ts';
-import { withDeadline } from '../runtime/deadline.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { loadLibc } from '../runtime/system/libc.ts';
 import { DEFAULT_VFS_OPTIONS } from '../vfs/options.ts';
 import { Vfs } from '../vfs/vfs.ts';
+import type { VfsWriting } from '../vfs/vfs-parts.ts';
+import { createBlockPath } from './block-path.ts';
 import { createCache, type LocalCache } from './cache.ts';
+import { configText } from './config-text.ts';
+import { controlAnswers, type ControlParts } from './control-answers.ts';
 import { ControlServer } from './control-socket.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createDriver } from './driver.ts';
-import { reportFile } from './file-report.ts';
 import type { CacheGroup } from './group.ts';
+import { createGroupCache } from './group-cache.ts';
 import type { MountConfig } from './mount-config.ts';
+import { ownReport } from './own-report.ts';
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
 import { ShutdownStack } from './shutdown-stack.ts';
 import { findSubdir, openVolume, type OpenVolume } from './volume.ts';
+import { openWriting } from './writing.ts';
 
-/** A question of the command line is answered within this, before the asker gives up (30 s). */
-const INFO_TIMEOUT_MS = 25_000;
+/** Of the memory tier: small files that were not opened yet must not displace what is read again. */
+const FILE_AHEAD_SHARE = 0.5;
 
 /** One mount: composes all layers, starts them bottom up and stops them top down. */
 export class Daemon {
@@ -74,18 +77,32 @@ export class Daemon {
     const volume = await openVolume(config.metaUrl, config.origin, this.#context, this.#shutdown);
     this.#volumeName = volume.setting.name;
     const cache = await this.#startCache(volume);
-    const group = await this.#joinGroup(volume);
-    const loads = new LoadMetrics(this.#metrics);
-    const loader = await this.#startLoader({ volume, cache, group, loads });
-    const server = new BlockServer(loader, cache, loads);
-    const vfs = await this.#createVfs(volume, loader);
+    const group = await this.#joinGroup(volume, cache);
+    const path = createBlockPath({ volume, cache, group }, config, this.#context);
+    const { loader, server } = path;
+    this.#shutdown.push('loader', () => loader.stop());
+    await loader.start();
+    const { bufferBytes } = config.cache;
+    const { replicas } = config.group;
+    const warming = { loader, cache, server, group, bufferBytes, replicas };
+    const caches = createGroupCache(warming, this.#context, this.#shutdown);
+    const { drain } = caches;
+    const report = group && this.#reportOf(cache, group, drain);
+    if (report !== undefined) group?.host.reports.handle(report);
     group?.host.handle(server);
     await group?.listen();
-    await this.#startSession(volume, group);
+    const session = await this.#startSession(volume, group);
+    const sid = session.sid ?? 0n;
     await group?.follow();
+    if (config.group.weight === 0 && !config.group.noSharing) drain?.begin();
+    const onUnfit = (error: Error) => this.#closing.reject(error);
+    const writing = config.readWrite
+      ? await openWriting({ volume, path, session, onUnfit }, this.#context, this.#shutdown)
+      : undefined;
+    const vfs = await this.#createVfs(volume, { loader, cache: caches.cache, sid, writing });
     await this.#startMetrics();
     await this.#mount(volume, cache, vfs);
-    await this.#startControl({ vfs, server, group });
+    await this.#startControl({ vfs, server, group, drain, report });
   }
 
   /** Unmounts and ends everything. Never rejects. */
@@ -93,12 +110,12 @@ export class Daemon {
     await this.#shutdown.unwind();
   }
 
-  async #joinGroup(volume: OpenVolume): Promise<CacheGroup | undefined> {
+  async #joinGroup(volume: OpenVolume, cache: LocalCache): Promise<CacheGroup | undefined> {
     const config = this.#config;
     if (config.group.name === undefined) return undefined;
     // Only when needed: libp2p takes half a second and 40 MB.
     const { joinGroup } = await import('./group.ts');
-    return await joinGroup({ config, volume, shutdown: this.#shutdown }, this.#context);
+    return await joinGroup({ config, volume, cache, shutdown: this.#shutdown }, this.#context);
   }
 
   async #startCache(volume: OpenVolume): Promise<LocalCache> {
@@ -112,45 +129,36 @@ export class Daemon {
     return cache;
   }
 
-  async #startLoader(parts: {
-    volume: OpenVolume;
-    cache: LocalCache;
-    group: CacheGroup | undefined;
-    loads: LoadMetrics;
-  }): Promise<MeshLoader> {
-    const { volume, cache, group, loads } = parts;
-    const { clock, logger } = this.#context;
-    const route = new BlockRoute({ origin: volume.origin, group, metrics: loads, logger });
-    const loader = new MeshLoader({
-      memory: cache.memory,
-      disk: cache.disk,
-      leases: cache.leases,
-      route,
-      rangeable: volume.origin.rangeable,
-      keepInMemory: this.#config.cache.memoryBytes > 0,
-      prefetchWorkers: this.#config.cache.prefetchWorkers,
-      clock,
-      metrics: loads,
-      logger,
-    });
-    this.#shutdown.push('loader', () => loader.stop());
-    await loader.start();
-    return loader;
-  }
-
-  async #createVfs(volume: OpenVolume, loader: MeshLoader): Promise<Vfs> {
+  async #createVfs(
+    volume: OpenVolume,
+    parts: { loader: MeshLoader; cache: GroupCache; sid: bigint; writing: VfsWriting | undefined },
+  ): Promise<Vfs> {
     const { reading, cache, origin } = this.#config;
-    const { subdir, ...options } = reading;
+    const { subdir, fileAheadBytes, ...options } = reading;
     const vfs = new Vfs({
       ...this.#context,
       meta: volume.meta,
-      loader,
+      loader: parts.loader,
+      cache: parts.cache,
       setting: volume.setting,
+      writing: parts.writing,
+      internals: {
+        stats: () => this.#metrics.stats(),
+        config: configText(this.#config, volume.setting, {
+          sid: parts.sid,
+          pid: process.pid,
+          ppid: process.ppid,
+        }),
+      },
       options: {
         ...DEFAULT_VFS_OPTIONS,
         ...options,
         rootIno: await findSubdir(volume.meta, subdir),
         bufferBytes: cache.bufferBytes,
+        fileAheadBytes: Math.min(
+          fileAheadBytes ?? Number.POSITIVE_INFINITY,
+          cache.memoryBytes * FILE_AHEAD_SHARE,
+        ),
         ioRetries: origin.ioRetries,
         internalUid: process.getuid?.() ?? 0,
         internalGid: process.getgid?.() ?? 0,
@@ -160,7 +168,7 @@ export class Daemon {
     return vfs;
   }
 
-  async #startSession(volume: OpenVolume, group: CacheGroup | undefined): Promise<void> {
+  async #startSession(volume: OpenVolume, group: CacheGroup | undefined) {
     const keeper = new SessionKeeper({
       ...this.#context,
       sessions: volume.meta,
@@ -169,6 +177,7 @@ export class Daemon {
     });
     this.#shutdown.push('session', () => keeper.stop());
     await keeper.start();
+    return keeper;
   }
 
   async #startMetrics(): Promise<void> {
@@ -188,6 +197,7 @@ export class Daemon {
     });
     const parts = {
       vfs,
+      direct: volume.meta.direct,
       fsname: `cachemesh:${volume.setting.name}`,
       blockBytes: volume.setting.blockBytes,
       acl: volume.setting.enableAcl,
@@ -206,26 +216,26 @@ export class Daemon {
     );
   }
 
-  async #startControl(parts: {
-    vfs: Vfs;
-    server: BlockServer;
-    group: CacheGroup | undefined;
-  }): Promise<void> {
-    const { vfs, server, group } = parts;
-    const { logger, clock } = this.#context;
-    const { mountpoint } = this.#config;
-    const answer = async (url: URL) => {
-      const ino = url.searchParams.get('ino');
-      if (url.pathname !== '/info' || ino === null || !/^\d{1,20}$/.test(ino)) return undefined;
-      const wait = { what: `report of inode ${ino}`, timeoutMs: INFO_TIMEOUT_MS };
-      return await withDeadline(clock, wait, async (signal) => {
-        const node = await vfs.info(toIno(BigInt(ino)), signal);
-        return await reportFile(node, { local: server, group, logger }, signal);
+  /** How this node is doing, for other members and the command line. */
+  #reportOf(cache: LocalCache, group: CacheGroup, drain: Drain | undefined) {
+    const { memory, disk } = cache;
+    return () =>
+      ownReport({
+        metrics: this.#metrics,
+        memory,
+        disk,
+        view: group.membership.current(),
+        ring: group.ring.fingerprint,
+        drain: drain?.progress,
       });
-    };
+  }
+
+  async #startControl(parts: ControlParts): Promise<void> {
+    const { mountpoint } = this.#config;
+    const answer = controlAnswers(parts, this.#config, this.#context);
     // Those who ask know the mount by the mount table, which has no symbolic links.
     const place = await realpath(mountpoint).catch(() => mountpoint);
-    const control = new ControlServer(place, answer, logger);
+    const control = new ControlServer(place, answer, this.#context.logger);
     this.#shutdown.push('control socket', () => control.stop());
     await control.start();
   }

@@ -1,6 +1,7 @@
 import type { FuseDriver } from '../fuse/driver.ts';
 import { KernelDriver } from '../fuse/kernel/kernel-driver.ts';
 import { NativeDriver } from '../fuse/native/native-driver.ts';
+import type { DirectReads } from '../meta/direct-reads.ts';
 import type { LeaseTable } from '../runtime/lease-table.ts';
 import type { SharedMemory } from '../runtime/system/shared-memory.ts';
 import type { Vfs } from '../vfs/vfs.ts';
@@ -10,6 +11,8 @@ import type { MountConfig } from './mount-config.ts';
 /** What a driver is chosen for. */
 export interface DriverParts {
   readonly vfs: Vfs;
+  /** Undefined when the metadata cannot be asked by threads. */
+  readonly direct: DirectReads | undefined;
   readonly fsname: string;
   readonly blockBytes: number;
   readonly acl: boolean;
@@ -27,9 +30,13 @@ export function createDriver(
   const { driver, workers, allowOther } = config.fuse;
   const kernel = driver === 'kernel' || (driver === 'auto' && process.platform === 'linux');
   if (kernel) {
+    const { direct, vfs } = parts;
+    const { libc } = context;
+    const canShortcut = direct !== undefined && libc !== undefined;
     return new KernelDriver({
       ...context,
-      operations: parts.vfs,
+      operations: vfs,
+      shortcut: canShortcut ? vfs.createShortcut(direct, libc) : undefined,
       mountpoint: config.mountpoint,
       fsname: parts.fsname,
       unitBytes: parts.blockBytes,

@@ -1,8 +1,9 @@
 import { type BlockId, blockIdOf } from '../block/block-key.ts';
 import type { NodeId } from '../block/node-id.ts';
 import type { SliceRecord } from '../block/slice-record.ts';
+import type { BlockServer } from '../mesh/block-server.ts';
 import type { GroupRing } from '../mesh/group-ring.ts';
-import type { BlockHandler, HeldIn, Membership, PeerClient } from '../peer/block-exchange.ts';
+import type { HeldIn, Membership, PeerClient } from '../peer/block-exchange.ts';
 import { FileType, modeOf } from '../posix/attr.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { BlockInfo, NodeInfo } from '../vfs/node-info.ts';
@@ -34,7 +35,7 @@ export interface BlockReport {
 
 /** Who can say which blocks are held where. */
 export interface Holders {
-  readonly local: BlockHandler;
+  readonly local: Pick<BlockServer, 'holds'>;
   /** Undefined outside a cache group. */
   readonly group: { ring: GroupRing; membership: Membership; client: PeerClient } | undefined;
   readonly logger: Logger;

@@ -2,38 +2,56 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { PeerGroup } from '../mesh/block-route.ts';
 import { GroupRing } from '../mesh/group-ring.ts';
-import type { Membership, PeerClient } from '../peer/block-exchange.ts';
+import type { WarmGroup } from '../mesh/warm/group-cache.ts';
+import type { PeerClient } from '../peer/block-exchange.ts';
 import type { NodeId } from '../block/node-id.ts';
 import { freshIdentity, loadOrCreateIdentity, type PeerIdentity } from '../peer/identity.ts';
 import type { GroupMembership } from '../peer/membership.ts';
 import { libp2pPeerHost, type MeshPeerHost } from '../peer/mesh-peer-host.ts';
 import { systemNetwork } from '../peer/system-network.ts';
+import type { PeerHealth } from '../peer/peer-health.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { WarmClient } from '../peer/warm-exchange.ts';
+import { ServeThreads } from '../mesh/threads/serve-threads.ts';
+import type { ListenerMaker } from '../peer/bulk-listener.ts';
+import type { LocalCache } from './cache.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { GroupDiscovery } from './group-discovery.ts';
+import { groupKeyOf } from './group-secret.ts';
 import type { MountConfig } from './mount-config.ts';
 import type { ShutdownStack } from './shutdown-stack.ts';
+import { VERSION } from './version.ts';
 import type { OpenVolume } from './volume.ts';
 
 /** This node's part in its cache group. */
-export class CacheGroup implements PeerGroup {
+export class CacheGroup implements PeerGroup, WarmGroup {
   readonly host: MeshPeerHost;
   readonly ring: GroupRing;
-  readonly membership: Membership;
+  readonly membership: GroupMembership;
   readonly client: PeerClient;
-  readonly #members: GroupMembership;
+  readonly health: PeerHealth;
+  readonly warm: WarmClient;
   readonly #shutdown: ShutdownStack;
 
-  constructor(host: MeshPeerHost, members: GroupMembership, shutdown: ShutdownStack) {
+  constructor(parts: {
+    host: MeshPeerHost;
+    members: GroupMembership;
+    shutdown: ShutdownStack;
+    clock: Clock;
+    replicas: number;
+  }) {
+    const { host, members, shutdown, clock, replicas } = parts;
     this.host = host;
     this.client = host.client;
+    this.health = host.health;
+    this.warm = host.warm;
     this.membership = members;
-    this.ring = new GroupRing(host.nodeId, members);
-    this.#members = members;
+    this.ring = new GroupRing(host.nodeId, members, { clock, replicas });
     this.#shutdown = shutdown;
   }
 
   reportFailure(node: NodeId): void {
-    this.#members.reportFailure(node);
+    this.membership.reportFailure(node);
   }
 
   /** Peers can reach this node from here on. */
@@ -45,10 +63,10 @@ export class CacheGroup implements PeerGroup {
   /** Joins the others; resolves also when nobody is found. */
   async follow(): Promise<void> {
     this.#shutdown.push('membership', async () => {
-      await this.#members.stop();
+      await this.membership.stop();
       this.ring.close();
     });
-    await this.#members.start();
+    await this.membership.start();
   }
 }
 
@@ -58,24 +76,41 @@ export class CacheGroup implements PeerGroup {
  * @returns undefined without a group
  */
 export async function joinGroup(
-  parts: { config: MountConfig; volume: OpenVolume; shutdown: ShutdownStack },
+  parts: { config: MountConfig; volume: OpenVolume; cache: LocalCache; shutdown: ShutdownStack },
   context: DaemonContext,
 ): Promise<CacheGroup | undefined> {
-  const { config, volume, shutdown } = parts;
-  const { name, weight, noSharing, peers, listen, announce } = config.group;
+  const { config, volume, cache, shutdown } = parts;
+  const { name, weight, zone, noSharing, peers, listen, announce, secretFile } = config.group;
+  const { encrypt, threads, replicas } = config.group;
   if (name === undefined) return undefined;
   const host = libp2pPeerHost(await identityOf(config, volume.setting.uuid, context), {
     ...context,
     name: { group: name, volumeId: volume.setting.uuid },
-    network: systemNetwork(),
+    key: await groupKeyOf(secretFile, volume.setting, context.logger),
+    encrypted: encrypt,
+    network: systemNetwork(context),
     host: listen.host,
     port: listen.port,
     weight: noSharing ? 0 : weight,
+    zone,
+    version: VERSION,
     announce,
+    listener: threadedListener(threads, cache, context),
   });
   const discovery = new GroupDiscovery(volume.meta, name, context.clock);
   const members = host.membership({ discovery, peers, intervalMs: config.heartbeatMs });
-  return new CacheGroup(host, members, shutdown);
+  return new CacheGroup({ host, members, shutdown, clock: context.clock, replicas });
+}
+
+/** @returns undefined: peers are served by the main thread */
+function threadedListener(
+  count: number,
+  cache: LocalCache,
+  context: DaemonContext,
+): ListenerMaker | undefined {
+  if (count === 0) return undefined;
+  const options = { ...context, count, tiers: cache.place, memory: cache.arena };
+  return (parts) => new ServeThreads(options, parts);
 }
 
 /** Kept in the cache directory, so that a restarted daemon owns the same blocks as before. */

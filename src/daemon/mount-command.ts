@@ -10,7 +10,7 @@ import { LOG_LEVELS } from './pino-logger.ts';
  */
 export function describeMount(command: Command, cacheDir: string): Command {
   command
-    .description('mount a volume, read-only, and share its blocks with the cache group')
+    .description('mount a volume and share its blocks with the cache group')
     .argument('<META-URL>', 'redis[s]://…, unix://…, sqlite3://PATH, as for juicefs mount')
     .argument('<MOUNTPOINT>', 'an empty directory; made when it is missing')
     .option('-d, --background', 'run in the background; returns once the volume is mounted')
@@ -18,7 +18,8 @@ export function describeMount(command: Command, cacheDir: string): Command {
     .addOption(new Option('--log-level <LEVEL>').choices(LOG_LEVELS).default('info'))
     .option('--metrics <ADDRESS>', 'where Prometheus metrics are served; "none"', '127.0.0.1:9567')
     .option('--heartbeat <DURATION>', 'between two heartbeats of the session, at most 20', '12')
-    .option('--read-only', 'accepted for compatibility: this release only reads');
+    .option('--read-only', 'let nothing change the volume: the default in this release')
+    .option('--read-write', 'experimental: let programs change the volume');
   originOptions(command);
   cacheOptions(command, cacheDir);
   groupOptions(command);
@@ -32,7 +33,9 @@ function originOptions(command: Command): void {
     .option('--bucket <URL>', 'bucket to use instead of the one in the setting')
     .option('--max-downloads <N>', 'objects fetched at once', '200')
     .option('--get-timeout <DURATION>', 'for one object', '60')
-    .option('--io-retries <N>', 'after a failed read', '10');
+    .option('--max-uploads <N>', 'objects stored at once', '20')
+    .option('--put-timeout <DURATION>', 'for storing one object', '60')
+    .option('--io-retries <N>', 'after a failed read, or block that was not stored', '10');
 }
 
 function cacheOptions(command: Command, cacheDir: string): void {
@@ -41,7 +44,7 @@ function cacheOptions(command: Command, cacheDir: string): void {
     .option('--cache-dir <DIRS>', 'directories, separated by ":", or "memory"', cacheDir)
     .option('--cache-size <SIZE>', 'of all cache directories; a bare number is MiB', '102400')
     .option('--memory-cache-size <SIZE>', 'of the memory tier (default: 1024, at most RAM / 4)')
-    .option('--buffer-size <SIZE>', 'for reads and read-ahead under way', '300')
+    .option('--buffer-size <SIZE>', 'for reads, read-ahead and writes under way', '300')
     .option('--free-space-ratio <RATIO>', 'of each cache disk, kept free', '0.1')
     .addOption(
       new Option('--cache-eviction <POLICY>').choices(EVICTION_NAMES).default(EVICTION_NAMES[0]),
@@ -60,9 +63,17 @@ function groupOptions(command: Command): void {
     .optionsGroup('Cache group:')
     .option('--cache-group <NAME>', 'share blocks with the members of this group')
     .option('--group-weight <N>', 'share of the blocks that this node keeps', '100')
+    .option('--peer-threads <N>', 'threads that serve peers; 0: the main thread does', '0')
+    .option(
+      '--zone <NAME>',
+      'where this node stands, e.g. a rack: of several holders the near one is asked',
+    )
+    .option('--replicas <N>', 'nodes that keep each block; the same on all of the group', '1')
     .option('--no-sharing', 'use the group without keeping blocks for it')
     .option('--peers <MULTIADDRS>', 'fixed members, separated by ",", besides discovered ones')
     .option('--listen <ADDRESS>', 'where peers reach this node', '0.0.0.0:0')
+    .option('--group-secret-file <FILE>', 'what members prove (default: a secret of the volume)')
+    .option('--encrypt', 'encrypt blocks between members; all of the group must, or none')
     .option('--announce <ADDRESSES>', 'told to peers instead of the addresses of the interfaces');
 }
 
@@ -89,6 +100,7 @@ function readingOptions(command: Command): Command {
     .option('--open-cache <DURATION>', 'open known files without asking the metadata', '0')
     .option('--open-cache-limit <N>', 'files remembered', '10000')
     .option('--max-readahead <SIZE>', 'per stream (default: 8 blocks)')
+    .option('--file-readahead <SIZE>', 'small files before their opening (default: memory / 2)')
     .option('--hide-internal', 'keep .trash and the like out of the listing of the root')
     .option('--enable-xattr', 'extended attributes')
     .option('--enable-cap', 'security.capability, with --enable-xattr')

@@ -24,6 +24,8 @@ export interface MountConfig {
   readonly logLevel: LogLevel;
   readonly metricsAddress: { host: string; port: number } | undefined;
   readonly heartbeatMs: number;
+  /** Programs may change the volume. */
+  readonly readWrite: boolean;
   readonly origin: OriginConfig;
   readonly cache: CacheConfig;
   readonly group: GroupConfig;
@@ -36,7 +38,9 @@ export interface OriginConfig {
   readonly storage: string | undefined;
   readonly bucket: string | undefined;
   readonly maxDownloads: number;
+  readonly maxUploads: number;
   readonly getTimeoutMs: number;
+  readonly putTimeoutMs: number;
   readonly ioRetries: number;
 }
 
@@ -59,11 +63,21 @@ export interface GroupConfig {
   /** Undefined: this node is alone. */
   readonly name: string | undefined;
   readonly weight: number;
+  /** Where this node stands, e.g. a rack or an availability zone. */
+  readonly zone: string | undefined;
+  /** Nodes that keep each block. */
+  readonly replicas: number;
+  /** Threads that serve peers; 0: the main thread does. */
+  readonly threads: number;
   readonly noSharing: boolean;
   readonly peers: readonly string[];
   readonly listen: { host: string; port: number };
   /** Addresses to give to others instead of those of the interfaces. */
   readonly announce: readonly string[];
+  /** Undefined: the group's secret comes from the volume's setting. */
+  readonly secretFile: string | undefined;
+  /** Blocks are encrypted on their way. */
+  readonly encrypt: boolean;
 }
 
 /** The kernel's side. */
@@ -85,6 +99,8 @@ export interface ReadingConfig {
   readonly openCacheMs: number;
   readonly openCacheLimit: number;
   readonly maxReadaheadBytes: number | undefined;
+  /** Undefined: a share of the memory tier. */
+  readonly fileAheadBytes: number | undefined;
   readonly hideInternal: boolean;
   readonly enableXattr: boolean;
   readonly enableCap: boolean;
@@ -107,12 +123,23 @@ export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptio
     logLevel: parseChoice('--log-level', text(raw, 'logLevel'), LOG_LEVELS),
     metricsAddress: metrics === 'none' ? undefined : parseAddress('--metrics', metrics),
     heartbeatMs: atLeast('--heartbeat', parseDuration('--heartbeat', text(raw, 'heartbeat')), 100),
+    readWrite: isReadWrite(raw),
     origin: originConfig(raw),
     cache: cacheConfig(raw),
     group: groupConfig(raw),
     fuse: fuseConfig(raw),
     reading: readingConfig(raw),
   };
+}
+
+function isReadWrite(raw: RawOptions): boolean {
+  const readWrite = raw['readWrite'] === true;
+  if (!readWrite) return false;
+  if (raw['readOnly'] === true) throw new UsageError('--read-write: contradicts --read-only');
+  if (raw['fuseDriver'] === 'fuse-native') {
+    throw new UsageError('--read-write: the driver fuse-native only reads');
+  }
+  return true;
 }
 
 /** The cache directory when none is named: JuiceFS's own. */
@@ -125,7 +152,9 @@ function originConfig(raw: RawOptions): OriginConfig {
     storage: optional(raw, 'storage'),
     bucket: optional(raw, 'bucket'),
     maxDownloads: whole(raw, 'maxDownloads', { min: 1, max: 10_000 }),
+    maxUploads: whole(raw, 'maxUploads', { min: 1, max: 10_000 }),
     getTimeoutMs: atLeast('--get-timeout', duration(raw, 'getTimeout'), 1),
+    putTimeoutMs: atLeast('--put-timeout', duration(raw, 'putTimeout'), 1),
     ioRetries: whole(raw, 'ioRetries', { min: 0, max: 1_000 }),
   };
 }
@@ -164,9 +193,20 @@ function groupConfig(raw: RawOptions): GroupConfig {
   if (name === undefined && peers !== undefined) {
     throw new UsageError('--peers makes sense only with --cache-group');
   }
+  const secretFile = optional(raw, 'groupSecretFile');
+  if (name === undefined && secretFile !== undefined) {
+    throw new UsageError('--group-secret-file makes sense only with --cache-group');
+  }
+  const encrypt = raw['encrypt'] === true;
+  if (name === undefined && encrypt) {
+    throw new UsageError('--encrypt makes sense only with --cache-group');
+  }
   return {
     name,
     weight: whole(raw, 'groupWeight', { min: 0, max: 1_000 }),
+    zone: zoneOf(optional(raw, 'zone')),
+    replicas: whole(raw, 'replicas', { min: 1, max: 16 }),
+    threads: whole(raw, 'peerThreads', { min: 0, max: 64 }),
     noSharing: raw['noSharing'] === true,
     peers: peers?.split(',').filter((peer) => peer !== '') ?? [],
     listen: parseAddress('--listen', text(raw, 'listen')),
@@ -174,7 +214,14 @@ function groupConfig(raw: RawOptions): GroupConfig {
       optional(raw, 'announce')
         ?.split(',')
         .filter((address) => address !== '') ?? [],
+    secretFile,
+    encrypt,
   };
+}
+
+function zoneOf(zone: string | undefined): string | undefined {
+  if (zone === undefined || /^[\w.:/-]{1,64}$/.test(zone)) return zone;
+  throw new UsageError(`--zone: "${zone}" is not a name of 1 to 64 letters, digits and ._:/-`);
 }
 
 function fuseConfig(raw: RawOptions): FuseConfig {
@@ -193,6 +240,7 @@ function fuseConfig(raw: RawOptions): FuseConfig {
 
 function readingConfig(raw: RawOptions): ReadingConfig {
   const readahead = optional(raw, 'maxReadahead');
+  const fileAhead = optional(raw, 'fileReadahead');
   return {
     subdir: optional(raw, 'subdir'),
     attrCacheMs: duration(raw, 'attrCache'),
@@ -204,6 +252,7 @@ function readingConfig(raw: RawOptions): ReadingConfig {
     openCacheLimit: whole(raw, 'openCacheLimit', { min: 1, max: 10_000_000 }),
     maxReadaheadBytes:
       readahead === undefined ? undefined : parseSize('--max-readahead', readahead),
+    fileAheadBytes: fileAhead === undefined ? undefined : parseSize('--file-readahead', fileAhead),
     hideInternal: raw['hideInternal'] === true,
     enableXattr: raw['enableXattr'] === true,
     enableCap: raw['enableCap'] === true,

@@ -1,6 +1,7 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { parseMountInfo as parseAllMounts } from '../fuse/kernel/mount-table.ts';
+import { UsageError } from './quantities.ts';
 
 /** A cachemesh mount, as the kernel lists it. */
 export interface MountEntry {
@@ -22,4 +23,16 @@ export async function findMount(target: string): Promise<MountEntry | undefined>
   return mounts
     .filter(({ mountpoint }) => path.relative(mountpoint, target).split(path.sep)[0] !== '..')
     .toSorted((a, b) => b.mountpoint.length - a.mountpoint.length)[0];
+}
+
+/**
+ * The mount point of the cachemesh mount that a path lies in, as its daemon knows it.
+ *
+ * @throws UsageError when it lies in none
+ */
+export async function realMountpoint(target: string): Promise<string> {
+  const place = await realpath(path.resolve(target)).catch(() => path.resolve(target));
+  const mount = await findMount(place);
+  if (mount === undefined) throw new UsageError(`${target}: not in a cachemesh mount`);
+  return mount.mountpoint;
 }

@@ -2,6 +2,10 @@ import { createServer, type Server } from 'node:http';
 import prometheus from 'prom-client';
 import type { Logger } from '../runtime/logger.ts';
 import type { Labels, Metrics, MetricSpec } from '../runtime/metrics.ts';
+import { statsText } from './stats-text.ts';
+
+/** Metrics with their values, as prom-client has them. */
+export type MetricFamilies = Awaited<ReturnType<prometheus.Registry['getMetricsAsJSON']>>;
 
 /** JuiceFS's prefix, so that existing dashboards find the metrics. */
 const PREFIX = 'juicefs_';
@@ -75,6 +79,17 @@ export class PrometheusMetrics implements Metrics {
   async text(): Promise<string> {
     for (const refresh of this.#beforeScrape) refresh();
     return await this.registry.metrics();
+  }
+
+  /** The lines of `.stats`. */
+  async stats(): Promise<string> {
+    return statsText(await this.families());
+  }
+
+  /** All metrics with their values. */
+  async families(): Promise<MetricFamilies> {
+    for (const refresh of this.#beforeScrape) refresh();
+    return await this.registry.getMetricsAsJSON();
   }
 
   #find<M extends prometheus.Metric>(name: string, create: (name: string) => M): M {

@@ -24,11 +24,14 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** @returns bytes; a bare number counts MiB, as in JuiceFS. @throws UsageError */
-export function parseSize(option: string, text: string): number {
+/**
+ * @param bareUnit - what a bare number counts; JuiceFS has MiB for most options
+ * @returns bytes. @throws UsageError
+ */
+export function parseSize(option: string, text: string, bareUnit: 'K' | 'M' | 'G' = 'M'): number {
   const match = SIZE.exec(text.trim());
   if (match === null) throw new UsageError(`${option}: "${text}" is no size (like 512M or 100G)`);
-  const unit = SIZE_UNITS[(match[2] || 'M').toUpperCase()] as number;
+  const unit = SIZE_UNITS[(match[2] || bareUnit).toUpperCase()] as number;
   const bytes = Math.floor(Number(match[1]) * unit);
   if (!Number.isSafeInteger(bytes)) throw new UsageError(`${option}: "${text}" is too large`);
   return bytes;

@@ -30,7 +30,8 @@ function memberOf(config: MountConfig, group: CacheGroup) {
     Group: config.group.name ?? '',
     PeerId: group.host.nodeId,
     Addrs: group.host.addresses,
-    Weight: config.group.weight,
+    Weight: group.host.weight,
+    ...(config.group.zone === undefined ? {} : { Zone: config.group.zone }),
     NoSharing: config.group.noSharing,
   };
 }

@@ -27,17 +27,30 @@ export interface SessionKeeperParts {
 /** Keeps this mount's session alive: it shows in `juicefs status`, and other members find us by it. */
 export class SessionKeeper implements Startable {
   readonly #parts: SessionKeeperParts;
+  #onBeat: (signal: AbortSignal) => Promise<void> = async () => undefined;
+  #close: (sid: bigint, signal: AbortSignal) => Promise<void>;
   readonly #stopping = new AbortController();
   #sid: bigint | undefined;
   #timer: Timer | undefined;
 
   constructor(parts: SessionKeeperParts) {
     this.#parts = parts;
+    this.#close = (sid, signal) => parts.sessions.closeSession(sid, signal);
   }
 
   /** The session's id, once started. */
   get sid(): bigint | undefined {
     return this.#sid;
+  }
+
+  /** @param onBeat - what is to be done at each heartbeat, too; it may fail, that is logged */
+  onBeat(onBeat: (signal: AbortSignal) => Promise<void>): void {
+    this.#onBeat = onBeat;
+  }
+
+  /** @param close - ends the session in place of the plain removal: what else belongs to it goes, too */
+  closeBy(close: (sid: bigint, signal: AbortSignal) => Promise<void>): void {
+    this.#close = close;
   }
 
   async start(): Promise<void> {
@@ -52,10 +65,10 @@ export class SessionKeeper implements Startable {
     this.#stopping.abort();
     const sid = this.#sid;
     if (sid === undefined) return;
-    const { clock, sessions, logger } = this.#parts;
+    const { clock, logger } = this.#parts;
     const wait = { what: 'closing the session', timeoutMs: CLOSE_TIMEOUT_MS };
     try {
-      await withDeadline(clock, wait, (signal) => sessions.closeSession(sid, signal));
+      await withDeadline(clock, wait, (signal) => this.#close(sid, signal));
     } catch (error) {
       logger.warn({ sid: String(sid), error: String(error) }, 'the session stays until it expires');
     }
@@ -72,6 +85,7 @@ export class SessionKeeper implements Startable {
       await this.#call('heartbeat', CALL_TIMEOUT_MS, (signal) =>
         this.#parts.sessions.refreshSession(this.#sid as bigint, this.#parts.info(), signal),
       );
+      await this.#call('heartbeat of the writer', CALL_TIMEOUT_MS, this.#onBeat);
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
       const help = 'Heartbeats that the metadata engine did not take';

@@ -8,6 +8,7 @@ import { isoTime } from '../runtime/iso-time.ts';
 import { silentLogger } from '../runtime/logger.ts';
 import { memoryMetrics } from '../runtime/metrics.ts';
 import { systemRandom } from '../runtime/random.ts';
+import { shownSetting } from './shown-setting.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -39,15 +40,7 @@ export async function printStatus(metaUrl: string, options: { json: boolean }): 
 function statusOf(setting: VolumeSetting, usage: VolumeUsage, sessions: readonly SessionRecord[]) {
   return {
     volume: {
-      name: setting.name,
-      uuid: setting.uuid,
-      storage: setting.storage,
-      bucket: setting.bucket,
-      blockBytes: setting.blockBytes,
-      compression: setting.compression,
-      encrypted: setting.encryptKeyPem !== undefined,
-      shards: setting.shards,
-      trashDays: setting.trashDays,
+      ...shownSetting(setting),
       usedBytes: usage.usedBytes.toString(),
       inodes: usage.inodes.toString(),
     },

@@ -48,6 +48,18 @@ export interface ReadReply {
   release(): void;
 }
 
+/** Bytes for a file. */
+export interface NewBytes {
+  /** In bytes, 0 … 2^53 − 1; where the kernel believes the end to be when it appends. */
+  readonly offset: number;
+  /** The callee's to keep. */
+  readonly bytes: Uint8Array;
+  /** Pages of a mapped file, not write(2). */
+  readonly isCache: boolean;
+  /** Flags of open(2) that the descriptor has by now: fcntl(2) changes some. */
+  readonly flags: number;
+}
+
 /** One name of a listing. */
 export interface DirEntryReply {
   readonly name: Uint8Array;
@@ -72,8 +84,7 @@ export interface StatfsReply {
 /**
  * A file system by inode numbers, as the kernel asks for it. Drivers call it, the vfs implements it.
  *
- * Every method throws FsError only. Reading is all there is so far: drivers answer requests that
- * would change anything with EROFS by themselves.
+ * Every method throws FsError only.
  */
 export interface FuseOperations {
   lookup(context: FuseContext, parent: Ino, name: Uint8Array): Promise<EntryReply | NegativeReply>;
@@ -81,6 +92,8 @@ export interface FuseOperations {
   forget(ino: Ino, count: bigint): void;
   getattr(context: FuseContext, ino: Ino): Promise<AttrReply>;
   readlink(context: FuseContext, ino: Ino): Promise<Uint8Array>;
+  /** Whether an inode may be opened for writing. */
+  isWritable(ino: Ino): boolean;
   /** @param flags - open(2) flags without O_CREAT, O_EXCL, O_NOCTTY */
   open(context: FuseContext, ino: Ino, flags: number): Promise<OpenReply>;
   /** @param offset - bytes, 0 … 2^53 − 1 */
@@ -91,11 +104,18 @@ export interface FuseOperations {
     range: { offset: number; length: number },
   ): Promise<ReadReply>;
   /**
+   * Writes to a handle that was opened for writing.
+   *
+   * @returns how many bytes were taken
+   */
+  write(context: FuseContext, ino: Ino, fh: bigint, data: NewBytes): Promise<number>;
+  /**
    * A worker thread has answered a read from an extent that was published with `notify`.
    * Called at most once per publication; drives read-ahead.
    */
   touched(fh: bigint, offset: number): void;
-  release(fh: bigint): void;
+  /** @param options - `taken`: the kernel has had the handle; it has unless told otherwise */
+  release(fh: bigint, options?: { readonly taken: boolean }): void;
   opendir(context: FuseContext, ino: Ino): Promise<OpenReply>;
   /**
    * Calls `add` for entries from `offset` (0: the beginning) until it returns false or the listing ends.

@@ -21,10 +21,14 @@ export class BlockFlight {
   #readyBytes = 0;
   /** The pilot, who writes into the memory, counts as one. */
   #readers = 1;
-  #from: 'peer' | 'origin' = 'origin';
+  #from: 'peer' | 'origin' | undefined;
   #state: 'flying' | 'landed' | 'failed' = 'flying';
   #error: Error | undefined;
   #held: HeldBlock | undefined;
+  /** Made when they are asked for: a block that came with others needs neither. */
+  #cancelled: AbortController | undefined;
+  #kept: PromiseWithResolvers<void> | undefined;
+  #isKept = false;
 
   /** @param reservation - room for exactly the block */
   constructor(reservation: Reservation) {
@@ -46,13 +50,55 @@ export class BlockFlight {
     return this.#readers === 0;
   }
 
+  /** Aborted when the flight is to end early; the pilot's sources follow it. */
+  get signal(): AbortSignal {
+    this.#cancelled ??= new AbortController();
+    return this.#cancelled.signal;
+  }
+
+  /** Resolves when the tiers have done with the block, landed or not: what is to be kept is kept. */
+  get kept(): Promise<void> {
+    if (this.#isKept) return Promise.resolve();
+    this.#kept ??= Promise.withResolvers<void>();
+    return this.#kept.promise;
+  }
+
+  /** Whether nobody waits for it or reads it. */
+  get isLonely(): boolean {
+    return this.#readers === 1 && this.#state === 'flying';
+  }
+
+  /** Ends the flight early: it fails with `reason`, unless it has landed. */
+  cancel(reason: Error): void {
+    this.#cancelled ??= new AbortController();
+    this.#cancelled.abort(reason);
+  }
+
+  /** The pilot's part: the tiers have the block, or will not. */
+  markKept(): void {
+    this.#isKept = true;
+    this.#kept?.resolve();
+  }
+
+  /** Its bytes come from the origin now, so that waiting for it is waiting for no peer. */
+  get isAtOrigin(): boolean {
+    return this.#from === 'origin';
+  }
+
   /** Where the bytes that arrive now come from. */
   set from(from: 'peer' | 'origin') {
     this.#from = from;
   }
 
-  /** The first `readyBytes` bytes are final; never shrinks. */
+  /**
+   * The first `readyBytes` bytes are final; never shrinks. Who waits for the last byte is woken when
+   * the block has landed, so that it then is where worker threads find it.
+   */
   progress(readyBytes: number): void {
+    this.#wake(Math.min(readyBytes, this.bytes.byteLength - 1));
+  }
+
+  #wake(readyBytes: number): void {
     if (readyBytes <= this.#readyBytes) return;
     this.#readyBytes = readyBytes;
     for (const waiter of this.#waiters) {
@@ -65,10 +111,10 @@ export class BlockFlight {
   /** The pilot's part when all went well: the block is complete. @returns it, held for the pilot */
   land(id: BlockId, options: { keep: boolean }): HeldBlock {
     assert.equal(this.#state, 'flying');
-    this.progress(this.bytes.byteLength);
     const held = this.#reservation.commit(id, options);
     this.#state = 'landed';
     this.#held = held;
+    this.#wake(held.bytes.byteLength);
     return { lease: held.lease, bytes: held.bytes, release: this.#releaser() };
   }
 
@@ -103,7 +149,7 @@ export class BlockFlight {
       throw error;
     }
     const bytes = this.bytes.subarray(range.offset, range.offset + range.length);
-    return { bytes, from: this.#from, release };
+    return { bytes, from: this.#from ?? 'origin', release };
   }
 
   #arrival(end: number, signal: AbortSignal): Promise<void> {

@@ -1,177 +1,179 @@
-import { type BlockKey, blockIdOf } from '../block/block-key.ts';
-import type { BlockSource, FillOptions } from '../block/block-source.ts';
-import type { ByteRange } from '../block/byte-range.ts';
+import assert from 'node:assert/strict';
+import { type BlockId, type BlockKey, blockIdOf } from '../block/block-key.ts';
 import type { NodeId } from '../block/node-id.ts';
-import { type PeerClient, PeerError } from '../peer/block-exchange.ts';
+import type { PeerClient } from '../peer/block-exchange.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { StoreError } from '../store/object-store.ts';
-import type { GroupRing } from './group-ring.ts';
+import type { Random } from '../runtime/random.ts';
+import type { AttemptRequest, AttemptResult, FillAttempt } from './fill-attempt.ts';
+import { FillRace, type RaceTarget } from './fill-race.ts';
+import { HedgeBudget } from '../runtime/hedge-budget.ts';
 import type { LoadMetrics } from './load-metrics.ts';
-import { BlockReadError } from './loader.ts';
+import { type OriginBlocks, OriginSource } from './origin-source.ts';
+import { OwnerStanding } from './owner-standing.ts';
+import { type PeerPace, silentMs, slowMs } from './peer-pace.ts';
+import { type GatheredBlock, type GatherOptions, PeerSource } from './peer-source.ts';
+import { type Asker, planRoute, type RoutePlan, type RouteStep } from './route-plan.ts';
 
-/** Owners that are asked before the origin: the owner, and the next one while the first is away. */
-const OWNERS_ASKED = 2;
+/** Former owners that are considered. */
+const FORMER_MAX = 3;
 
-/** The origin of a volume's blocks. */
-export interface OriginSource extends BlockSource {
-  /** Whether parts of a block can be had: compressed and encrypted blocks come whole only. */
-  readonly rangeable: boolean;
-}
+/** The plan outside of a cache group. */
+const ALONE: RoutePlan = {
+  level: 'end',
+  keepOnDisk: true,
+  isAstray: false,
+  steps: [{ kind: 'origin' }],
+};
 
 /** Where blocks come from beyond this node. */
 export interface RouteParts {
-  readonly origin: OriginSource;
+  readonly origin: OriginBlocks;
   /** Undefined outside a cache group. */
   readonly group: PeerGroup | undefined;
+  /** Nodes that keep each block (`--replicas`), ≥ 1; all members have the same. */
+  readonly replicas: number;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly metrics: LoadMetrics;
   readonly logger: Logger;
 }
 
+/** Who owns which block; {@link GroupRing} follows the membership. */
+export interface OwnerRing {
+  readonly self: NodeId;
+  owners(id: BlockId, count: number): readonly NodeId[];
+  nearest(id: BlockId, count: number, turn: number): readonly NodeId[];
+  formerOwners(id: BlockId, count: number): readonly NodeId[];
+}
+
 /** The other members of the cache group. */
 export interface PeerGroup {
-  readonly ring: GroupRing;
+  readonly ring: OwnerRing;
   readonly client: PeerClient;
+  /** How fast the others usually are. */
+  readonly health: PeerPace;
   /** A member did not deliver; the membership decides what that means. */
   reportFailure(node: NodeId): void;
 }
 
-/** Receives what a route brings. */
-export interface RouteTarget {
-  readonly into: Uint8Array;
-  /** Told before bytes of another source arrive. */
-  onSource(from: 'peer' | 'origin'): void;
-  onProgress(readyBytes: number): void;
-}
-
-/** Brings bytes of a block from the peer that owns it, else from the origin. */
+/** Brings bytes of a block from the peers that keep it, else from the origin. */
 export class BlockRoute {
   readonly #parts: RouteParts;
+  readonly #standing: OwnerStanding;
+  readonly #budget = new HedgeBudget();
+  readonly #origin: OriginSource;
+  readonly #peers: PeerSource | undefined;
+  readonly #spread: number;
 
   constructor(parts: RouteParts) {
     this.#parts = parts;
-  }
-
-  /** Whether this node is the one that keeps the block for the group. */
-  owns(key: BlockKey): boolean {
-    const ring = this.#parts.group?.ring;
-    if (ring === undefined) return true;
-    const [owner] = ring.owners(blockIdOf(key), 1);
-    return owner === undefined || owner === ring.self;
+    this.#standing = new OwnerStanding(parts.clock);
+    this.#origin = new OriginSource(parts.origin, parts.metrics);
+    this.#spread = parts.random.below(1_000_003);
+    const { group } = parts;
+    if (group === undefined) return;
+    this.#peers = new PeerSource({
+      ...parts,
+      client: group.client,
+      standing: this.#standing,
+      reportFailure: (node) => group.reportFailure(node),
+    });
   }
 
   /**
-   * Fills `target.into` with `range` of the block. A source that fails midway is followed by the
-   * next one from where it stopped: bytes that were reported are never written again.
+   * The sources of a block, as things stand, for whom it is fetched.
    *
-   * @param options - `forward`: ask the owners first; without it only the origin (a request of a
-   *   peer is never passed on, so that disagreeing rings cannot send it in circles)
+   * @param holder - a member that is known to have it
+   */
+  plan(key: BlockKey, asker: Asker, holder?: NodeId): RoutePlan {
+    const { group, replicas } = this.#parts;
+    if (group === undefined) return ALONE;
+    const { ring } = group;
+    const id = blockIdOf(key);
+    const owners = ring.owners(id, Math.max(2, replicas + 1));
+    const holders = owners.slice(0, replicas);
+    const former = ring.formerOwners(id, FORMER_MAX);
+    const plan = planRoute(asker, {
+      self: ring.self,
+      holders,
+      nearest: replicas === 1 ? holders : ring.nearest(id, replicas, this.#spread),
+      next: owners[replicas],
+      former: holder === undefined ? former : [holder, ...former],
+      usable: (node) => this.#standing.usable(node),
+    });
+    // Nobody waits for it, and its holder is sure to have it: the origin must not be troubled.
+    return holder === undefined ? plan : { ...plan, isPatient: true };
+  }
+
+  /** The other nodes that keep a block when this one is the first of them; else none. */
+  followers(key: BlockKey): readonly NodeId[] {
+    const { group, replicas } = this.#parts;
+    if (group === undefined || replicas === 1) return [];
+    const [first, ...others] = group.ring.owners(blockIdOf(key), replicas);
+    return first === group.ring.self ? others : [];
+  }
+
+  /** Whether a peer and this node both keep a block. */
+  isFellow(key: BlockKey, peer: NodeId): boolean {
+    const { group, replicas } = this.#parts;
+    if (group === undefined || replicas === 1) return false;
+    const holders = group.ring.owners(blockIdOf(key), replicas);
+    return holders.includes(group.ring.self) && holders.includes(peer);
+  }
+
+  /**
+   * Fills `target.into` along a plan. A source that fails midway is followed by the next one from
+   * where it stopped: bytes that were reported are never written again, and nothing is written once
+   * this has settled.
+   *
    * @throws BlockReadError; the signal's reason when aborted
    */
-  async fill(
-    key: BlockKey,
-    range: ByteRange,
-    target: RouteTarget,
-    options: { forward: boolean; signal: AbortSignal },
-  ): Promise<void> {
-    const progress = { readyBytes: 0 };
-    if (options.forward) {
-      for (const node of this.#peersToAsk(key)) {
-        if (await this.#fromPeer(node, key, { range, target, progress, signal: options.signal })) {
-          return;
-        }
-      }
+  async fill(plan: RoutePlan, target: RaceTarget): Promise<void> {
+    const { clock, metrics, group } = this.#parts;
+    this.#budget.earn();
+    const pace = group?.health;
+    const rules = {
+      clock,
+      tryStep: (request: AttemptRequest) => this.#try(request, plan),
+      slowMs: (step: RouteStep) => slowMs(pace, step),
+      silentMs: (step: RouteStep) => silentMs(pace, step),
+      mayHedge: () => plan.isPatient !== true && this.#budget.take(),
+      onSilent: (lost: FillAttempt) => this.#onSilent(lost),
+      onHedge: metrics.hedge.bind(metrics),
+    };
+    await new FillRace(rules, target, plan.steps).run();
+  }
+
+  /**
+   * Asks the peer of a plan's first step for several blocks in one request.
+   *
+   * @returns what became of those of which `onDone` was not told; nothing is written any more
+   */
+  gather(
+    step: RouteStep & { kind: 'peer' },
+    blocks: readonly GatheredBlock[],
+    options: GatherOptions,
+  ): Promise<AttemptResult> {
+    assert(this.#peers !== undefined, 'a step to a peer without a group');
+    return this.#peers.gather(step, blocks, options);
+  }
+
+  #try(request: AttemptRequest, plan: RoutePlan): Promise<AttemptResult> {
+    const { step } = request;
+    if (step.kind === 'peer' && this.#peers !== undefined) {
+      return this.#peers.try({ ...request, step });
     }
-    await this.#fromOrigin(key, { range, target, progress, signal: options.signal });
+    if (plan.isAstray) this.#parts.metrics.astray(request.range.length);
+    return this.#origin.try(request);
   }
 
-  #peersToAsk(key: BlockKey): readonly NodeId[] {
-    const ring = this.#parts.group?.ring;
-    if (ring === undefined) return [];
-    const owners = ring.owners(blockIdOf(key), OWNERS_ASKED);
-    const self = owners.indexOf(ring.self);
-    return self === -1 ? owners : owners.slice(0, self);
+  #onSilent({ step, signMs }: FillAttempt): void {
+    if (step.kind === 'origin') return;
+    const { logger, group } = this.#parts;
+    const { node } = step;
+    const isLong = this.#standing.silent(node, signMs);
+    logger.warn({ node, sinceMs: this.#parts.clock.nowMs() - signMs }, 'a peer is silent');
+    if (isLong) group?.reportFailure(node);
   }
-
-  async #fromPeer(node: NodeId, key: BlockKey, load: Load): Promise<boolean> {
-    const group = this.#parts.group as PeerGroup;
-    const before = load.progress.readyBytes;
-    load.target.onSource('peer');
-    try {
-      await group.client.fill(node, key, rest(load), remaining(load), fillOptions(load));
-      this.#parts.metrics.loaded('peer', load.range.length - before);
-      return true;
-    } catch (error) {
-      if (load.signal.aborted || !(error instanceof PeerError)) throw error;
-      this.#parts.metrics.loaded('peer', load.progress.readyBytes - before);
-      this.#parts.metrics.event('peer-failed');
-      const fields = { node, block: blockIdOf(key), code: error.code, error: error.message };
-      this.#parts.logger.warn(fields, 'a peer did not deliver a block, going on without it');
-      if (error.code !== 'busy' && error.code !== 'failed') group.reportFailure(node);
-      return false;
-    }
-  }
-
-  async #fromOrigin(key: BlockKey, load: Load): Promise<void> {
-    const before = load.progress.readyBytes;
-    load.target.onSource('origin');
-    try {
-      const part = rest(load);
-      if (this.#parts.origin.rangeable || part.length === key.sizeBytes) {
-        await this.#parts.origin.fill(key, part, remaining(load), fillOptions(load));
-      } else {
-        await this.#cutFromWhole(key, load);
-      }
-      this.#parts.metrics.loaded('origin', load.range.length - before);
-    } catch (error) {
-      if (load.signal.aborted || !(error instanceof StoreError)) throw error;
-      this.#parts.metrics.event('origin-failed');
-      throw new BlockReadError(codeOf(error), error.message, {
-        cause: error,
-        retryable: error.retryable,
-      });
-    }
-  }
-
-  /** A part of a block that the origin has whole only. */
-  async #cutFromWhole(key: BlockKey, load: Load): Promise<void> {
-    const whole = Buffer.allocUnsafe(key.sizeBytes);
-    const options = { signal: load.signal };
-    await this.#parts.origin.fill(key, { offset: 0, length: key.sizeBytes }, whole, options);
-    const { offset, length } = rest(load);
-    remaining(load).set(whole.subarray(offset, offset + length));
-    load.target.onProgress(load.range.length);
-  }
-}
-
-interface Load {
-  readonly range: ByteRange;
-  readonly target: RouteTarget;
-  /** Leading bytes of `target.into` that are final. */
-  readonly progress: { readyBytes: number };
-  readonly signal: AbortSignal;
-}
-
-function rest({ range, progress }: Load): ByteRange {
-  const { readyBytes } = progress;
-  return { offset: range.offset + readyBytes, length: range.length - readyBytes };
-}
-
-function remaining({ target, progress }: Load): Uint8Array {
-  return target.into.subarray(progress.readyBytes);
-}
-
-function fillOptions(load: Load): FillOptions {
-  const from = load.progress.readyBytes;
-  return {
-    signal: load.signal,
-    onProgress: (readyBytes) => {
-      load.progress.readyBytes = from + readyBytes;
-      load.target.onProgress(from + readyBytes);
-    },
-  };
-}
-
-function codeOf(error: StoreError): 'missing' | 'corrupt' | 'failed' {
-  if (error.code === 'not-found') return 'missing';
-  return error.code === 'corrupt' ? 'corrupt' : 'failed';
 }

@@ -39,6 +39,16 @@ export interface BlockLoader extends Startable {
   ): Promise<BlockBytes>;
   /** Starts to bring a block into the cache; calls `done` when it is there or cannot be had. */
   prefetch(key: BlockKey, done?: () => void): void;
+  /**
+   * Starts to bring small blocks into the cache, those of one peer in few requests. Nobody may be
+   * waiting for them: when in doubt a block is not brought.
+   *
+   * @param done - called once for each key, perhaps before this returns: the block is there, or will
+   *   not come this way
+   */
+  gather(keys: readonly BlockKey[], done: (key: BlockKey) => void): void;
   /** Lets worker threads read a cached block by themselves: from memory, or from its cache file. */
   lease(key: BlockKey): LeaseRef | undefined;
+  /** Whether what {@link lease} gave still leads to the block. */
+  isCurrent(lease: LeaseRef): boolean;
 }

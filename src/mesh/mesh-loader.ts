@@ -1,40 +1,38 @@
-import { LRUCache } from 'lru-cache';
 import { type BlockId, type BlockKey, blockIdOf } from '../block/block-key.ts';
+import type { NodeId } from '../block/node-id.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { sleep, withDeadline } from '../runtime/deadline.ts';
-import type { LeaseRef, LeaseTable } from '../runtime/lease-table.ts';
+import { sleep } from '../runtime/deadline.ts';
+import type { LeaseRef } from '../runtime/lease-table.ts';
 import type { Logger } from '../runtime/logger.ts';
-import type { DiskTier, HeldFile, MemoryTier } from '../store/tier.ts';
-import { BlockFlight } from './block-flight.ts';
+import { RecentMap } from '../runtime/recent-map.ts';
+import type { MemoryTier } from '../store/tier.ts';
+import type { BlockFlight } from './block-flight.ts';
 import type { BlockRoute } from './block-route.ts';
+import { JOINED, LEVELS } from './flight-book.ts';
+import { Flights, type LoadOptions, type Miss } from './flights.ts';
+import { Gathering } from './gathering.ts';
 import type { LoadMetrics } from './load-metrics.ts';
 import { type BlockBytes, type BlockLoader, BlockReadError } from './loader.ts';
+import type { LocalBlocks } from './local-blocks.ts';
 import { PrefetchQueue } from './prefetch-queue.ts';
+import type { Replicator } from './replicator.ts';
 
-/** A local disk that does not answer for this long is passed over. */
-const DISK_TIMEOUT_MS = 5_000;
-/** A whole block that is not there after this long has failed, whatever its sources still try. */
-const FLIGHT_TIMEOUT_MS = 120_000;
-/** How long a flight waits for room in the memory tier before the block is brought uncached. */
-const ROOM_WAIT_MS = 200;
-const ROOM_POLL_MS = 10;
 /** Blocks brought whole at once for read-ahead. */
 const READ_AHEAD_WORKERS = 16;
 const READ_AHEAD_QUEUE_MAX = 256;
 /** Blocks of which one small part was read lately; the second part brings the block. */
 const TOUCHED_BLOCKS_MAX = 8_192;
-const DISK_LEASES_MAX = 65_536;
 
 /** What a {@link MeshLoader} works with. */
 export interface MeshLoaderParts {
   readonly memory: MemoryTier;
-  /** Undefined without a cache directory. */
-  readonly disk: DiskTier | undefined;
+  readonly local: LocalBlocks;
   readonly route: BlockRoute;
+  /** Undefined outside a cache group. */
+  readonly replicator?: Replicator | undefined;
   /** Whether the origin can give parts of a block. */
   readonly rangeable: boolean;
-  readonly leases: LeaseTable;
   /** Memory kept for cached blocks is more than nothing. */
   readonly keepInMemory: boolean;
   /** Background loads of whole blocks after small reads, at once (`--prefetch`). */
@@ -44,45 +42,29 @@ export interface MeshLoaderParts {
   readonly logger: Logger;
 }
 
-/** How a block is to be read. */
-export interface LoadOptions {
-  /** On a miss bring the whole block. */
-  readonly whole: boolean;
-  /** Ask the block's owner before the origin; false when a peer asks us. */
-  readonly forward: boolean;
-  readonly signal: AbortSignal;
-}
-
-interface FlightPlan {
-  readonly forward: boolean;
-  readonly keepOnDisk: boolean;
-  /** Its name among the flights. */
-  readonly name: string;
-}
-
 /** Flights are given this long to end when the daemon stops. */
 const STOP_TIMEOUT_MS = 5_000;
 
 /**
- * The load path: local memory, a flight that is under way, local disk, then the route (owner, next
- * owner, origin). One flight per block, and one more when a peer asks for a block that we are
- * getting from a peer ourselves: such a request must never wait for another peer.
+ * The load path: local memory, a flight that is under way, local disk, then the route (owners, other
+ * holders, origin). One flight per block, and another one when a peer asks for a block that we are
+ * getting from a peer ourselves and must not wait for it: see {@link FlightLevel}.
  *
- * Kept: what this node owns goes to memory and disk; what another node owns goes to memory only, so
- * that the disks of a group add up.
+ * Kept: what this node keeps for the group goes to memory and disk; what others keep goes to memory
+ * only, so that the disks of a group add up.
  */
 export class MeshLoader implements BlockLoader {
   readonly #parts: MeshLoaderParts;
-  readonly #flights = new Map<string, BlockFlight>();
-  readonly #touched = new LRUCache<BlockId, true>({ max: TOUCHED_BLOCKS_MAX });
-  readonly #diskLeases = new LRUCache<BlockId, LeaseRef>({ max: DISK_LEASES_MAX });
+  readonly #flights: Flights;
+  readonly #touched = new RecentMap<BlockId, true>(TOUCHED_BLOCKS_MAX);
   readonly #readAhead: PrefetchQueue;
   readonly #prefetch: PrefetchQueue;
+  readonly #gathering: Gathering;
   readonly #stopping = new AbortController();
-  readonly #landing = new Set<Promise<void>>();
 
   constructor(parts: MeshLoaderParts) {
     this.#parts = parts;
+    this.#flights = new Flights(parts, this.#stopping.signal);
     const onDrop = () => parts.metrics.event('prefetch-dropped');
     this.#readAhead = new PrefetchQueue({
       workers: READ_AHEAD_WORKERS,
@@ -94,6 +76,13 @@ export class MeshLoader implements BlockLoader {
       queueMax: Math.max(4 * parts.prefetchWorkers, 10),
       onDrop,
     });
+    this.#gathering = new Gathering({
+      ...parts,
+      flights: this.#flights,
+      bring: (key) => this.#bringWhole(key),
+      isCached: (key) => this.lease(key) !== undefined,
+      isAtHand: (key) => this.isAtHand(key),
+    });
   }
 
   async start(): Promise<void> {}
@@ -102,9 +91,15 @@ export class MeshLoader implements BlockLoader {
   async stop(): Promise<void> {
     this.#readAhead.clear();
     this.#prefetch.clear();
-    this.#stopping.abort(new BlockReadError('failed', 'the daemon is stopping'));
-    const ended = Promise.allSettled([...this.#landing]);
-    await Promise.race([ended, sleep(this.#parts.clock, STOP_TIMEOUT_MS)]);
+    this.#parts.replicator?.stop();
+    const reason = new BlockReadError('failed', 'the daemon is stopping');
+    this.#stopping.abort(reason);
+    const gathered = this.#gathering.stop(reason);
+    const landed = this.#flights.stop(reason);
+    await Promise.race([
+      Promise.allSettled([gathered, landed]),
+      sleep(this.#parts.clock, STOP_TIMEOUT_MS),
+    ]);
   }
 
   read(
@@ -112,15 +107,33 @@ export class MeshLoader implements BlockLoader {
     range: ByteRange,
     options: { whole: boolean; signal: AbortSignal },
   ): Promise<BlockBytes> {
-    return this.load(key, range, { ...options, forward: true });
+    return this.load(key, range, { ...options, asker: 'reader' });
   }
 
-  /** {@link BlockLoader.read} with a choice about forwarding. */
+  /** {@link BlockLoader.read} for readers and for peers. */
   async load(key: BlockKey, range: ByteRange, options: LoadOptions): Promise<BlockBytes> {
+    // Not after the look: what has come to the disk meanwhile can be had from there.
+    const diskFailed = this.#parts.local.has(blockIdOf(key));
     const bytes =
-      (await this.#local(key, range, options)) ?? (await this.#beyond(key, range, options));
+      (await this.#atHand(key, range, options)) ??
+      (await this.#fromDiskOrBeyond(key, range, { ...options, diskFailed }));
     this.#parts.metrics.read(bytes.from, range.length);
     return bytes;
+  }
+
+  /**
+   * Brings a whole block to stay here, as its owner does for the group.
+   *
+   * @returns the flight that brings it, new or under way; undefined when there is no room yet, or
+   *   the block has landed meanwhile
+   */
+  bring(key: BlockKey, signal: AbortSignal, holder?: NodeId): Promise<BlockFlight | undefined> {
+    return this.#flights.bring(key, { whole: true, asker: 'final', holder, signal });
+  }
+
+  /** Ends the flight that {@link bring} began, unless somebody else reads from it. */
+  abandon(key: BlockKey): void {
+    this.#flights.abandon(key);
   }
 
   prefetch(key: BlockKey, done: () => void = () => undefined): void {
@@ -132,71 +145,64 @@ export class MeshLoader implements BlockLoader {
     this.#readAhead.add(id, () => this.#bringWhole(key), done);
   }
 
+  gather(keys: readonly BlockKey[], done: (key: BlockKey) => void): void {
+    this.#gathering.gather(keys, done);
+  }
+
   lease(key: BlockKey): LeaseRef | undefined {
-    const id = blockIdOf(key);
-    const held = this.#parts.memory.get(id);
-    if (held !== undefined) {
-      held.release();
-      return held.lease;
-    }
-    const lease = this.#diskLeases.get(id);
-    if (lease === undefined || this.#parts.leases.isCurrent(lease)) return lease;
-    // The file was closed or evicted: with its old lease the block would never be read ahead again.
-    this.#diskLeases.delete(id);
-    return undefined;
+    return this.#parts.local.lease(blockIdOf(key));
   }
 
-  async #local(key: BlockKey, range: ByteRange, options: LoadOptions) {
+  isCurrent(lease: LeaseRef): boolean {
+    return this.#parts.local.isCurrent(lease);
+  }
+
+  /** Whether a read would be answered from here. */
+  isAtHand(key: BlockKey): boolean {
     const id = blockIdOf(key);
-    const inMemory = this.#fromMemory(id, range);
+    return this.#parts.local.has(id) || this.#flights.book.find(id, LEVELS) !== undefined;
+  }
+
+  /**
+   * Bytes of a block if this node has it, or is just getting it from the origin.
+   *
+   * @returns undefined when it does not
+   */
+  async held(
+    key: BlockKey,
+    range: ByteRange,
+    signal: AbortSignal,
+  ): Promise<BlockBytes | undefined> {
+    const { local, metrics } = this.#parts;
+    const id = blockIdOf(key);
+    const atHand = () =>
+      local.fromMemory(id, range) ?? this.#flights.book.findAtOrigin(id)?.read(range, signal);
+    let bytes = await atHand();
+    bytes ??= await local.fromDiskInTime(id, range, signal);
+    // It may have come while the disk was asked.
+    bytes ??= await atHand();
+    if (bytes !== undefined) metrics.read(bytes.from, range.length);
+    return bytes;
+  }
+
+  async #atHand(key: BlockKey, range: ByteRange, options: LoadOptions) {
+    const { local, metrics } = this.#parts;
+    const id = blockIdOf(key);
+    const inMemory = local.fromMemory(id, range);
     if (inMemory !== undefined) return inMemory;
-    const flight = this.#flightOf(id, options.forward);
-    if (flight !== undefined) {
-      this.#parts.metrics.event('joined');
-      return flight.read(range, options.signal);
-    }
-    return this.#fromDisk(id, range, options.signal);
+    const flight = this.#flights.book.find(id, JOINED[options.asker]);
+    if (flight === undefined) return undefined;
+    metrics.event('joined');
+    return flight.read(range, options.signal);
   }
 
-  #fromMemory(id: BlockId, range: ByteRange): BlockBytes | undefined {
-    const held = this.#parts.memory.get(id);
-    if (held === undefined) return undefined;
-    const bytes = held.bytes.subarray(range.offset, range.offset + range.length);
-    return { bytes, from: 'memory', release: () => held.release() };
+  #fromDiskOrBeyond(key: BlockKey, range: ByteRange, miss: Miss): Promise<BlockBytes> {
+    return this.#parts.local.fromDiskOr(blockIdOf(key), range, miss.signal, (signal) =>
+      this.#beyond(key, range, { ...miss, signal }),
+    );
   }
 
-  async #fromDisk(id: BlockId, range: ByteRange, signal: AbortSignal) {
-    const { disk, clock, metrics, logger } = this.#parts;
-    if (disk === undefined) return undefined;
-    try {
-      return await withDeadline(
-        clock,
-        { what: `cached block ${id}`, timeoutMs: DISK_TIMEOUT_MS, signal },
-        async (timed) => {
-          const file = await disk.open(id, timed);
-          return file === undefined ? undefined : await this.#readFile(id, file, range, timed);
-        },
-      );
-    } catch (error) {
-      if (signal.aborted) throw error;
-      metrics.event('disk-slow');
-      logger.warn({ block: id, error: String(error) }, 'a cached block could not be read');
-      return undefined;
-    }
-  }
-
-  async #readFile(id: BlockId, file: HeldFile, range: ByteRange, signal: AbortSignal) {
-    try {
-      if (file.lease !== undefined) this.#diskLeases.set(id, file.lease);
-      const bytes = Buffer.allocUnsafe(range.length);
-      await file.read(range, bytes, signal);
-      return { bytes, from: 'disk' as const, release: () => undefined };
-    } finally {
-      file.release();
-    }
-  }
-
-  #beyond(key: BlockKey, range: ByteRange, options: LoadOptions): Promise<BlockBytes> {
+  #beyond(key: BlockKey, range: ByteRange, options: Miss): Promise<BlockBytes> {
     const small = range.offset > 0 && range.length <= key.sizeBytes / 4;
     if (small && !options.whole && this.#parts.rangeable) {
       return this.#bringRange(key, range, options);
@@ -213,38 +219,56 @@ export class MeshLoader implements BlockLoader {
   }
 
   async #bringUncached(key: BlockKey, range: ByteRange, options: LoadOptions): Promise<BlockBytes> {
-    const into = Buffer.allocUnsafe(range.length);
+    const { route, memory } = this.#parts;
+    // New buffers of this size would have the collector mark the whole heap again and again.
+    const room = memory.reserve(range.length);
+    const into = room?.bytes ?? Buffer.allocUnsafe(range.length);
     let from: 'peer' | 'origin' = 'origin';
-    const target = {
-      into,
-      onSource: (source: 'peer' | 'origin') => {
-        from = source;
-      },
-      onProgress: () => undefined,
-    };
-    await this.#parts.route.fill(key, range, target, options);
-    return { bytes: into, from, release: () => undefined };
+    try {
+      await route.fill(route.plan(key, options.asker), {
+        key,
+        range,
+        into,
+        signal: options.signal,
+        onSource: (source) => {
+          from = source;
+        },
+        onProgress: () => undefined,
+      });
+    } catch (error) {
+      room?.abandon();
+      throw error;
+    }
+    return { bytes: into, from, release: () => room?.abandon() };
   }
 
-  async #bringAndRead(key: BlockKey, range: ByteRange, options: LoadOptions): Promise<BlockBytes> {
+  async #bringAndRead(key: BlockKey, range: ByteRange, options: Miss): Promise<BlockBytes> {
+    const { local, metrics } = this.#parts;
     const id = blockIdOf(key);
-    const flight = await this.#flight(key, options);
+    const flight = await this.#flights.bring(key, options);
     if (flight !== undefined && !flight.isOver) return flight.read(range, options.signal);
-    // While this read waited for room, or for its turn, the block may have landed.
-    const inMemory = this.#fromMemory(id, range);
-    if (inMemory !== undefined) return inMemory;
-    this.#parts.metrics.event('uncached');
+    // While this read waited for the disk, for room or for its turn the block may have landed.
+    const landed = local.fromMemory(id, range) ?? (await this.#newOnDisk(id, range, options));
+    if (landed !== undefined) return landed;
+    metrics.event('uncached');
     return this.#bringUncached(key, range, options);
+  }
+
+  async #newOnDisk(id: BlockId, range: ByteRange, { diskFailed, signal }: Miss) {
+    if (diskFailed === true) return undefined;
+    return this.#parts.local.fromDiskInTime(id, range, signal);
   }
 
   async #bringWhole(key: BlockKey): Promise<void> {
     const signal = this.#stopping.signal;
     const range = { offset: 0, length: key.sizeBytes };
-    const options: LoadOptions = { whole: true, forward: true, signal };
+    const options: LoadOptions = { whole: true, asker: 'reader', signal };
     try {
       const id = blockIdOf(key);
-      if (this.#parts.memory.has(id) || (await this.#isOnDisk(id, signal))) return;
-      const flight = this.#flightOf(id, true) ?? (await this.#flight(key, options));
+      const { memory, local } = this.#parts;
+      if (memory.has(id) || (await local.isOnDisk(id, signal))) return;
+      const flight =
+        this.#flights.book.find(id, LEVELS) ?? (await this.#flights.bring(key, options));
       if (flight === undefined || flight.isOver) return;
       (await flight.read(range, signal)).release();
     } catch (error) {
@@ -254,96 +278,4 @@ export class MeshLoader implements BlockLoader {
       );
     }
   }
-
-  /** Also leaves the block's lease, by which worker threads read the cache file. */
-  async #isOnDisk(id: BlockId, signal: AbortSignal): Promise<boolean> {
-    const { disk, clock } = this.#parts;
-    if (disk?.has(id) !== true) return false;
-    const wait = { what: `cached block ${id}`, timeoutMs: DISK_TIMEOUT_MS, signal };
-    return withDeadline(clock, wait, async (timed) => {
-      // Released in here: a file that comes after the deadline must not stay held.
-      const file = await disk.open(id, timed);
-      if (file?.lease !== undefined) this.#diskLeases.set(id, file.lease);
-      file?.release();
-      return file !== undefined;
-    });
-  }
-
-  #flightOf(id: BlockId, forward: boolean): BlockFlight | undefined {
-    const own = this.#flights.get(`${id}/own`);
-    return own ?? (forward ? this.#flights.get(`${id}/forward`) : undefined);
-  }
-
-  /** @returns undefined when there is no room for the block, or it has landed meanwhile */
-  async #flight(key: BlockKey, options: LoadOptions): Promise<BlockFlight | undefined> {
-    const { clock, memory } = this.#parts;
-    const id = blockIdOf(key);
-    const until = clock.nowMs() + ROOM_WAIT_MS;
-    for (;;) {
-      const running = this.#flightOf(id, options.forward);
-      if (running !== undefined) return running;
-      if (memory.has(id)) return undefined;
-      const reservation = memory.reserve(key.sizeBytes);
-      if (reservation !== undefined) {
-        return this.#takeOff(key, new BlockFlight(reservation), options.forward);
-      }
-      if (clock.nowMs() >= until) return undefined;
-      await sleep(clock, ROOM_POLL_MS, options.signal);
-    }
-  }
-
-  #takeOff(key: BlockKey, flight: BlockFlight, forward: boolean): BlockFlight {
-    const owned = this.#parts.route.owns(key);
-    const name = `${blockIdOf(key)}/${forward && !owned ? 'forward' : 'own'}`;
-    this.#flights.set(name, flight);
-    const landing = this.#fly(key, flight, { forward, keepOnDisk: owned || !forward, name });
-    this.#landing.add(landing);
-    void landing.finally(() => this.#landing.delete(landing));
-    return flight;
-  }
-
-  async #fly(key: BlockKey, flight: BlockFlight, how: FlightPlan): Promise<void> {
-    const { clock, route } = this.#parts;
-    const id = blockIdOf(key);
-    const wait = {
-      what: `block ${id}`,
-      timeoutMs: FLIGHT_TIMEOUT_MS,
-      signal: this.#stopping.signal,
-    };
-    const target = {
-      into: flight.bytes,
-      onSource: (from: 'peer' | 'origin') => {
-        flight.from = from;
-      },
-      onProgress: (readyBytes: number) => flight.progress(readyBytes),
-    };
-    const range = { offset: 0, length: key.sizeBytes };
-    let filling: Promise<void> = Promise.resolve();
-    try {
-      await withDeadline(clock, wait, (signal) => {
-        filling = route.fill(key, range, target, { forward: how.forward, signal });
-        return filling;
-      });
-      this.#land(id, flight, how.keepOnDisk);
-      this.#flights.delete(how.name);
-    } catch (error) {
-      this.#flights.delete(how.name);
-      const leave = flight.fail(asReadError(error));
-      await filling.catch(() => undefined);
-      leave();
-    }
-  }
-
-  #land(id: BlockId, flight: BlockFlight, keepOnDisk: boolean): void {
-    const { disk, keepInMemory } = this.#parts;
-    const held = flight.land(id, { keep: keepInMemory });
-    if (disk !== undefined && keepOnDisk) disk.put(id, held.bytes, () => held.release());
-    else held.release();
-  }
-}
-
-function asReadError(error: unknown): BlockReadError {
-  if (error instanceof BlockReadError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new BlockReadError('failed', message, { cause: error, retryable: true });
 }

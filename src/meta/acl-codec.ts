@@ -47,3 +47,30 @@ function countedNames(bytes: Uint8Array, at: number): AclName[] | undefined {
   const end = start + count * NAME_BYTES;
   return end > bytes.byteLength ? undefined : decodeAclNames(bytes.subarray(start, end));
 }
+
+/** The inverse of {@link decodeAclRule}. */
+export function encodeAclRule(rule: AclRule): Uint8Array {
+  const parts = [rule.users, rule.groups].map((names) => {
+    const bytes = new Uint8Array(COUNT_BYTES + names.length * NAME_BYTES);
+    new DataView(bytes.buffer).setUint32(0, names.length);
+    bytes.set(encodeAclNames(names), COUNT_BYTES);
+    return bytes;
+  });
+  const fixed = new Uint8Array(FIXED_BYTES);
+  const view = new DataView(fixed.buffer);
+  [rule.owner, rule.group, rule.mask, rule.other].forEach((bits, index) => {
+    view.setUint16(index * 2, bits);
+  });
+  return new Uint8Array(Buffer.concat([fixed, ...parts]));
+}
+
+/** The inverse of {@link decodeAclNames}. */
+export function encodeAclNames(names: readonly AclName[]): Uint8Array {
+  const bytes = new Uint8Array(names.length * NAME_BYTES);
+  const view = new DataView(bytes.buffer);
+  names.forEach(({ id, perm }, index) => {
+    view.setUint32(index * NAME_BYTES, id);
+    view.setUint16(index * NAME_BYTES + 4, perm);
+  });
+  return bytes;
+}

@@ -1,8 +1,12 @@
 import type { EngineContext } from './engine-context.ts';
-import { type MetaEngine, MetaError } from './engine.ts';
+import { MetaError } from './engine.ts';
 import type { Environment } from './password.ts';
 import { RedisEngine } from './redis/redis-engine.ts';
+import { RedisSetting } from './redis/redis-setting.ts';
+import type { SettingStore } from './setting-store.ts';
 import { SqliteEngine } from './sqlite/sqlite-engine.ts';
+import { SqliteSetting } from './sqlite/sqlite-setting.ts';
+import type { WritableEngine } from './writable-engine.ts';
 
 /** Longest time of one metadata call, retries included, unless told otherwise. */
 export const META_DEADLINE_MS = 10_000;
@@ -23,20 +27,32 @@ const NOT_YET = new Set(['mysql', 'postgres', 'tikv', 'etcd', 'fdb', 'badger', '
  *
  * @throws MetaError `bad-url`
  */
-export function createMetaEngine(url: string, options: CreateEngineOptions): MetaEngine {
+export function createMetaEngine(url: string, options: CreateEngineOptions): WritableEngine {
   const { env, deadlineMs = META_DEADLINE_MS, ...rest } = options;
   const context = { ...rest, deadlineMs };
+  return familyOf(url) === 'redis'
+    ? new RedisEngine(url, env, context)
+    : new SqliteEngine(url, context);
+}
+
+/**
+ * Makes what reads and writes the setting alone, also where there is no volume yet.
+ *
+ * @throws MetaError `bad-url`
+ */
+export function createSettingStore(url: string, options: CreateEngineOptions): SettingStore {
+  const { env, deadlineMs = META_DEADLINE_MS, ...rest } = options;
+  const context = { ...rest, deadlineMs };
+  return familyOf(url) === 'redis'
+    ? new RedisSetting(url, env, context)
+    : new SqliteSetting(url, context);
+}
+
+function familyOf(url: string): 'redis' | 'sqlite' {
   const scheme = /^([a-z0-9+.-]+):\/\//.exec(url)?.[1] ?? '';
-  switch (scheme) {
-    case 'redis':
-    case 'rediss':
-    case 'unix':
-      return new RedisEngine(url, env, context);
-    case 'sqlite3':
-      return new SqliteEngine(url, context);
-    default:
-      throw new MetaError('bad-url', schemeProblem(scheme));
-  }
+  if (['redis', 'rediss', 'unix'].includes(scheme)) return 'redis';
+  if (scheme === 'sqlite3') return 'sqlite';
+  throw new MetaError('bad-url', schemeProblem(scheme));
 }
 
 function schemeProblem(scheme: string): string {

@@ -22,3 +22,12 @@ export function decodeEdge(bytes: Uint8Array): Edge | undefined {
   if (!isFileType(type)) return undefined;
   return { type, ino: toIno(view.getBigUint64(1)) };
 }
+
+/** The inverse of {@link decodeEdge}. */
+export function encodeEdge({ type, ino }: Edge): Uint8Array {
+  const bytes = new Uint8Array(EDGE_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint8(0, type);
+  view.setBigUint64(1, ino);
+  return bytes;
+}

@@ -4,6 +4,7 @@ import type { Ino } from '../posix/ino.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import type { Startable } from '../runtime/startable.ts';
 import type { AclRule } from './acl.ts';
+import type { DirectReads } from './direct-reads.ts';
 import type { SessionInfo, SessionRecord } from './session.ts';
 import type { VolumeSetting } from './setting.ts';
 
@@ -11,7 +12,8 @@ import type { VolumeSetting } from './setting.ts';
  * Why a metadata engine failed.
  * `unavailable`: no answer within the deadline; `corrupt`: a value that cannot be decoded;
  * `no-volume`: the database holds no volume; `incompatible`: a volume that we must not touch;
- * `bad-url`, `bad-setting`: what the user or the volume says is wrong; `refused`: the server said no.
+ * `bad-url`, `bad-setting`: what the user or the volume says is wrong; `refused`: the server said no;
+ * `outcome-unknown`: a change may or may not have been made.
  */
 export type MetaErrorCode =
   | 'unavailable'
@@ -20,7 +22,8 @@ export type MetaErrorCode =
   | 'incompatible'
   | 'bad-url'
   | 'bad-setting'
-  | 'refused';
+  | 'refused'
+  | 'outcome-unknown';
 
 /** A metadata engine could not answer. */
 export class MetaError extends CodedError<MetaErrorCode> {}
@@ -94,6 +97,14 @@ export interface MetaReader {
   aclRule(id: number, signal: AbortSignal): Promise<AclRule | undefined>;
   /** The slice records of chunk `index` of a file, oldest first; empty when there are none. */
   readChunk(ino: Ino, index: number, signal: AbortSignal): Promise<SliceRecord[]>;
+  /**
+   * The slice records of the first chunk of many files in one round trip, in the order asked.
+   * Undefined for a list that cannot be decoded: whoever reads the file will be told.
+   */
+  readFirstChunks(
+    inos: readonly Ino[],
+    signal: AbortSignal,
+  ): Promise<(SliceRecord[] | undefined)[]>;
   /** Parents of an inode whose attribute has parent 0. */
   parents(ino: Ino, signal: AbortSignal): Promise<Ino[]>;
   usage(signal: AbortSignal): Promise<VolumeUsage>;
@@ -119,6 +130,8 @@ export interface MetaSessions {
 export interface MetaEngine extends Startable, MetaReader, MetaSessions {
   /** For logs and status: the URL without its password. */
   readonly displayUrl: string;
+  /** Undefined when threads cannot ask the server by themselves. */
+  readonly direct?: DirectReads | undefined;
   /**
    * Reads, checks and decodes the volume's setting, secrets decrypted.
    *

@@ -43,6 +43,8 @@ export function parseSetting(bytes: Uint8Array): VolumeSetting {
     metaVersion,
     enableAcl: fields.flag('EnableACL'),
     dirStats: fields.flag('DirStats'),
+    userGroupQuota: fields.flag('UserGroupQuota'),
+    changeLog: fields.flag('ChangeLog'),
     ...readSecrets(fields, uuid),
     raw: fields.raw,
   };

@@ -1,3 +1,4 @@
+import { FsError } from '../posix/errno.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { abortReason, sleep } from '../runtime/deadline.ts';
 import type { Random } from '../runtime/random.ts';
@@ -20,7 +21,7 @@ export interface RetryPolicy {
 /**
  * Makes a call again and again until it works, fails for good, or nobody waits for it any more.
  *
- * @throws MetaError of the policy; the call's reason when it is over
+ * @throws FsError of the try; MetaError of the policy; the call's reason when it is over
  */
 export async function retryCall<T>(
   call: GuardedCall,
@@ -32,6 +33,8 @@ export async function retryCall<T>(
       return await attempt();
     } catch (error) {
       if (call.isOver) throw abortReason(call.signal);
+      // An answer, if not the one that was hoped for.
+      if (error instanceof FsError) throw error;
       const failure = policy.classify(error);
       if (!failure.retryable) throw failure;
       call.lastError = failure;

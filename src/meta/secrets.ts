@@ -1,4 +1,5 @@
-import { createDecipheriv, createHash } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
+import type { Random } from '../runtime/random.ts';
 import { MetaError } from './engine.ts';
 
 const NONCE_BYTES = 12;
@@ -17,15 +18,14 @@ const REMOVED = 'removed';
 export function decryptSecret(uuid: string, stored: string, field: string): string {
   if (stored === '') return '';
   if (stored === REMOVED) {
-    const message = `setting: ${field} was removed from the volume, set it again with juicefs config`;
+    const message = `setting: ${field} was removed from the volume, set it again with the config command`;
     throw new MetaError('bad-setting', message);
   }
   const sealed = Buffer.from(stored, 'base64');
   if (!BASE64.test(stored) || sealed.byteLength < NONCE_BYTES + TAG_BYTES) {
     throw new MetaError('bad-setting', `setting: ${field} is not an encrypted secret`);
   }
-  const key = createHash('md5').update(uuid).digest();
-  const decipher = createDecipheriv('aes-128-gcm', key, sealed.subarray(0, NONCE_BYTES));
+  const decipher = createDecipheriv('aes-128-gcm', keyOf(uuid), sealed.subarray(0, NONCE_BYTES));
   decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
   try {
     const plain = decipher.update(sealed.subarray(NONCE_BYTES, -TAG_BYTES));
@@ -33,4 +33,21 @@ export function decryptSecret(uuid: string, stored: string, field: string): stri
   } catch (cause) {
     throw new MetaError('bad-setting', `setting: ${field} cannot be decrypted`, { cause });
   }
+}
+
+/**
+ * Seals a secret so that {@link decryptSecret} opens it.
+ *
+ * @param random - must be fit for keys
+ */
+export function encryptSecret(uuid: string, plain: string, random: Random): string {
+  if (plain === '') return '';
+  const nonce = random.bytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-128-gcm', keyOf(uuid), nonce);
+  const sealed = [cipher.update(plain, 'utf8'), cipher.final()];
+  return Buffer.concat([nonce, ...sealed, cipher.getAuthTag()]).toString('base64');
+}
+
+function keyOf(uuid: string): Buffer {
+  return createHash('md5').update(uuid).digest();
 }

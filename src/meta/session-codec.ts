@@ -32,12 +32,13 @@ export function decodeSessionInfo(bytes: Uint8Array): SessionInfo | undefined {
 
 function readMember(value: unknown): SessionMember | undefined {
   if (!isObject(value)) return undefined;
-  const { Group, PeerId, Weight, NoSharing } = value;
+  const { Group, PeerId, Weight, NoSharing, Zone } = value;
   const Addrs = textList(value['Addrs']);
   if (typeof Group !== 'string' || typeof PeerId !== 'string' || PeerId === '') return undefined;
   if (typeof Weight !== 'number' || !(Weight >= 0 && Weight <= WEIGHT_MAX)) return undefined;
   if (typeof NoSharing !== 'boolean' || Addrs === undefined) return undefined;
-  return { Group, PeerId, Addrs, Weight, NoSharing };
+  const zone = typeof Zone === 'string' ? { Zone } : {};
+  return { Group, PeerId, Addrs, Weight, NoSharing, ...zone };
 }
 
 function parseObject(bytes: Uint8Array): Record<string, unknown> | undefined {

@@ -24,6 +24,8 @@ export interface SessionMember {
   readonly Addrs: readonly string[];
   /** Relative share of the blocks, 0 … 1000; 0 owns nothing. */
   readonly Weight: number;
+  /** Where it stands, e.g. a rack. */
+  readonly Zone?: string;
   /** Does not serve others. */
   readonly NoSharing: boolean;
 }

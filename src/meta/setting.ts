@@ -25,6 +25,10 @@ export interface VolumeSetting {
   readonly metaVersion: number;
   readonly enableAcl: boolean;
   readonly dirStats: boolean;
+  /** Whether the usage of users and groups is kept. */
+  readonly userGroupQuota: boolean;
+  /** Whether every change must be logged, too. */
+  readonly changeLog: boolean;
   /** The JSON as stored, with fields that we do not know. */
   readonly raw: Readonly<Record<string, unknown>>;
 }

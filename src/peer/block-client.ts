@@ -1,32 +1,44 @@
 import assert from 'node:assert/strict';
 import type { BlockId, BlockKey } from '../block/block-key.ts';
-import type { FillOptions } from '../block/block-source.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import type { NodeId } from '../block/node-id.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { DeadlineError, withDeadline } from '../runtime/deadline.ts';
-import { type HeldIn, type PeerClient, PeerError } from './block-exchange.ts';
+import {
+  type HeldIn,
+  type PeerClient,
+  PeerError,
+  type PeerFillOptions,
+  ReferralError,
+  type WantedBlock,
+} from './block-exchange.ts';
 import { HOLDS_IDS_MAX } from './block-message.ts';
 import type { BulkConnection, Exchange } from './bulk-connection.ts';
-import { ConnectionPool, type PoolOptions } from './connection-pool.ts';
+import { type BorrowedConnection, ConnectionPool, type PoolOptions } from './connection-pool.ts';
 import { FillExchange } from './fill-exchange.ts';
+import { NUMBERED_VERSION } from './frame-codec.ts';
 import { HoldsExchange } from './holds-exchange.ts';
+import { batchesOf, ManyExchange } from './many-exchange.ts';
+import type { HealthBook } from './peer-health.ts';
 import type { PeerMetrics } from './peer-metrics.ts';
 
 /** How long a peer may take. */
 export interface FetchTimeouts {
-  /** For the ticket and the bulk connection together. */
-  readonly connectMs: number;
-  /** The peer must send something at least this often, if only that it still works on it. */
-  readonly silenceMs: number;
+  /** For the ticket and the bulk connection together; undefined: by the peer's own latency. */
+  readonly connectMs: number | undefined;
+  /**
+   * The peer must send something at least this often, if only that it still works on it; undefined:
+   * by the peer's own latency.
+   */
+  readonly silenceMs: number | undefined;
   /** For a request in all, the wait for a connection included. */
   readonly totalMs: number;
 }
 
-/** A dead peer costs a second, or two when it dies while a connection is opened. */
+/** A dead peer costs what PeerHealth allows it: see DEADLINE_BOUNDS. */
 export const DEFAULT_FETCH_TIMEOUTS: FetchTimeouts = {
-  connectMs: 1000,
-  silenceMs: 1000,
+  connectMs: undefined,
+  silenceMs: undefined,
   totalMs: 30_000,
 };
 
@@ -34,6 +46,7 @@ export const DEFAULT_FETCH_TIMEOUTS: FetchTimeouts = {
 export class BlockClient implements PeerClient {
   readonly #clock: Clock;
   readonly #metrics: PeerMetrics;
+  readonly #health: HealthBook;
   readonly #timeouts: FetchTimeouts;
   readonly #poolOptions: PoolOptions;
   readonly #dial: (node: NodeId, signal: AbortSignal) => Promise<BulkConnection>;
@@ -43,12 +56,14 @@ export class BlockClient implements PeerClient {
   constructor(options: {
     clock: Clock;
     metrics: PeerMetrics;
+    health: HealthBook;
     timeouts: FetchTimeouts;
     pool: PoolOptions;
     dial: (node: NodeId, signal: AbortSignal) => Promise<BulkConnection>;
   }) {
     this.#clock = options.clock;
     this.#metrics = options.metrics;
+    this.#health = options.health;
     this.#timeouts = options.timeouts;
     this.#poolOptions = options.pool;
     this.#dial = options.dial;
@@ -60,17 +75,32 @@ export class BlockClient implements PeerClient {
     key: BlockKey,
     range: ByteRange,
     into: Uint8Array,
-    options: FillOptions,
+    options: PeerFillOptions,
   ): Promise<void> {
     assert(into.byteLength === range.length, 'the buffer is not as long as the range');
     if (range.length === 0) return;
     const startedMs = this.#clock.nowMs();
+    let begun = false;
+    const onProgress = (readyBytes: number) => {
+      if (!begun) this.#health.observe(node, 'block', this.#clock.nowMs() - startedMs);
+      begun = true;
+      options.onProgress?.(readyBytes);
+    };
+    this.#metrics.getRequests('one').add();
     await this.#ask(node, options.signal, () => {
-      return new FillExchange(key, range, into, options.onProgress);
+      return new FillExchange(key, range, into, { ...options, onProgress });
     });
     this.#metrics.getBlocks.add();
     this.#metrics.getBytes.add(range.length);
     this.#metrics.getSeconds.observe((this.#clock.nowMs() - startedMs) / 1000);
+  }
+
+  async getMany(
+    node: NodeId,
+    wanted: readonly WantedBlock[],
+    options: Omit<PeerFillOptions, 'onProgress'>,
+  ): Promise<void> {
+    for (const batch of batchesOf(wanted)) await this.#getBatch(node, batch, options);
   }
 
   async holds(node: NodeId, ids: readonly BlockId[], signal: AbortSignal): Promise<HeldIn[]> {
@@ -94,48 +124,164 @@ export class BlockClient implements PeerClient {
     for (const node of this.#pools.keys()) this.forget(node);
   }
 
-  async #ask<T extends Exchange>(node: NodeId, signal: AbortSignal, make: () => T): Promise<T> {
-    const options = { what: `reading from ${node}`, timeoutMs: this.#timeouts.totalMs, signal };
+  async #getBatch(
+    node: NodeId,
+    batch: readonly WantedBlock[],
+    options: Omit<PeerFillOptions, 'onProgress'>,
+  ): Promise<void> {
+    const { mode = 'any', signal } = options;
+    const { getBlocks, getBytes } = this.#metrics;
+    const open = new Set(batch);
+    const tracked = (wanted: WantedBlock): WantedBlock => ({
+      ...{ key: wanted.key, into: wanted.into },
+      onDone: (error) => {
+        open.delete(wanted);
+        if (error === undefined) {
+          getBlocks.add();
+          getBytes.add(wanted.key.sizeBytes);
+        }
+        wanted.onDone(error);
+      },
+    });
+    const make = (version: number) => {
+      if (version < NUMBERED_VERSION) return undefined;
+      return new ManyExchange([...open].map(tracked), mode, options.onWorking);
+    };
+    this.#metrics.getRequests('many').add();
+    const exchange = await this.#ask(node, signal, make);
+    if (exchange === undefined) await this.#getSingly(node, batch, options);
+  }
+
+  /** For a peer of an older version. */
+  async #getSingly(
+    node: NodeId,
+    batch: readonly WantedBlock[],
+    options: Omit<PeerFillOptions, 'onProgress'>,
+  ): Promise<void> {
+    for (const wanted of batch) {
+      const { key, into } = wanted;
+      try {
+        await this.fill(node, key, { offset: 0, length: key.sizeBytes }, into, options);
+      } catch (error) {
+        const isAboutBlock = error instanceof PeerError && BLOCK_ERRORS.has(error.code);
+        if (!isAboutBlock) throw error;
+        wanted.onDone(error);
+        continue;
+      }
+      wanted.onDone(undefined);
+    }
+  }
+
+  /** @param make - the exchange, in the version of the connection; undefined when it has none */
+  async #ask<T extends Exchange | undefined>(
+    node: NodeId,
+    signal: AbortSignal,
+    make: (version: number) => T,
+  ): Promise<T> {
     try {
+      const idle = signal.aborted ? undefined : this.#poolOf(node).takeIdle();
+      const answer = idle === undefined ? undefined : await this.#tryIdle(node, idle, make, signal);
+      if (answer !== undefined) return answer.exchange;
+      const options = { what: `reading from ${node}`, timeoutMs: this.#timeouts.totalMs, signal };
       return await withDeadline(this.#clock, options, (inner) => this.#attempt(node, inner, make));
     } catch (error) {
       const failure = signal.aborted ? error : toPeerError(node, error);
       const reason = failure instanceof PeerError ? failure.code : 'aborted';
-      this.#metrics.getErrors(reason).add();
+      if (!isAnswer(failure)) this.#metrics.getErrors(reason).add();
       throw failure;
     }
   }
 
-  async #attempt<T extends Exchange>(node: NodeId, signal: AbortSignal, make: () => T): Promise<T> {
-    const pool = this.#poolOf(node);
-    const exchange = make();
-    const borrowed = await pool.borrow(signal, { fresh: false });
+  /** @returns undefined when the peer closed the connection just when it was taken: no failure of it */
+  async #tryIdle<T extends Exchange | undefined>(
+    node: NodeId,
+    borrowed: BorrowedConnection,
+    make: (version: number) => T,
+    signal: AbortSignal,
+  ): Promise<{ exchange: T } | undefined> {
     const { connection } = borrowed;
     try {
-      await connection.run(exchange, this.#timeouts.silenceMs, signal);
-      return exchange;
+      const exchange = make(connection.version);
+      if (exchange !== undefined) await this.#run(node, connection, exchange, signal);
+      return { exchange };
     } catch (error) {
-      // The peer closed an idle connection just when it was taken: that is no failure of the peer.
-      const stale = borrowed.reused && !connection.heard && !connection.usable;
-      if (!stale || !(error instanceof PeerError) || error.code !== 'unreachable') throw error;
+      const isStale = !connection.heard && !connection.usable;
+      if (!isStale || !(error instanceof PeerError) || error.code !== 'unreachable') throw error;
     } finally {
       borrowed.giveBack();
     }
-    pool.dropIdle();
-    return await this.#attemptFresh(pool, signal, make());
+    this.#poolOf(node).dropIdle();
+    return undefined;
   }
 
-  async #attemptFresh<T extends Exchange>(
-    pool: ConnectionPool,
+  async #attempt<T extends Exchange | undefined>(
+    node: NodeId,
     signal: AbortSignal,
-    exchange: T,
+    make: (version: number) => T,
   ): Promise<T> {
-    const borrowed = await pool.borrow(signal, { fresh: true });
+    const borrowed = await this.#poolOf(node).borrow(signal, { fresh: false });
+    if (borrowed.reused) {
+      const answer = await this.#tryIdle(node, borrowed, make, signal);
+      return answer === undefined ? await this.#attemptFresh(node, signal, make) : answer.exchange;
+    }
+    return await this.#runOn(node, borrowed, make, signal);
+  }
+
+  async #attemptFresh<T extends Exchange | undefined>(
+    node: NodeId,
+    signal: AbortSignal,
+    make: (version: number) => T,
+  ): Promise<T> {
+    const borrowed = await this.#poolOf(node).borrow(signal, { fresh: true });
+    return await this.#runOn(node, borrowed, make, signal);
+  }
+
+  async #runOn<T extends Exchange | undefined>(
+    node: NodeId,
+    borrowed: BorrowedConnection,
+    make: (version: number) => T,
+    signal: AbortSignal,
+  ): Promise<T> {
     try {
-      await borrowed.connection.run(exchange, this.#timeouts.silenceMs, signal);
+      const exchange = make(borrowed.connection.version);
+      if (exchange !== undefined) await this.#run(node, borrowed.connection, exchange, signal);
       return exchange;
     } finally {
       borrowed.giveBack();
+    }
+  }
+
+  async #run(
+    node: NodeId,
+    connection: BulkConnection,
+    exchange: Exchange,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const silenceMs = this.#timeouts.silenceMs ?? this.#health.deadlineMs(node, 'sign');
+    try {
+      const { totalMs } = this.#timeouts;
+      await connection.run(exchange, { silenceMs, totalMs }, signal);
+    } catch (error) {
+      const silent = error instanceof PeerError && error.code === 'timeout';
+      if (silent) this.#health.lose(node, 'sign');
+      throw error;
+    } finally {
+      const { signMs } = connection;
+      if (signMs !== undefined) this.#health.observe(node, 'sign', signMs);
+    }
+  }
+
+  /** Opens a connection, which tells how long that takes with this peer. */
+  async #connect(node: NodeId, signal: AbortSignal): Promise<BulkConnection> {
+    const startedMs = this.#clock.nowMs();
+    try {
+      const connection = await this.#dial(node, signal);
+      this.#health.observe(node, 'connect', this.#clock.nowMs() - startedMs);
+      return connection;
+    } catch (error) {
+      if (error instanceof PeerError && error.code === 'timeout')
+        this.#health.lose(node, 'connect');
+      throw error;
     }
   }
 
@@ -143,7 +289,7 @@ export class BlockClient implements PeerClient {
     let pool = this.#pools.get(node);
     if (pool === undefined) {
       pool = new ConnectionPool(this.#clock, this.#poolOptions, (signal) =>
-        this.#dial(node, signal),
+        this.#connect(node, signal),
       );
       this.#pools.set(node, pool);
     }
@@ -151,11 +297,19 @@ export class BlockClient implements PeerClient {
   }
 }
 
+/** What a peer says about one block; it can still be asked for others. */
+const BLOCK_ERRORS: ReadonlySet<string> = new Set(['absent', 'elsewhere', 'failed']);
+
+/** `absent` and `elsewhere` say what was asked; the peer did not fail. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof PeerError && (error.code === 'absent' || error.code === 'elsewhere');
+}
+
 /** Names the peer in what went wrong. */
 function toPeerError(node: NodeId, error: unknown): unknown {
   if (error instanceof PeerError) {
     const { code, message, retryable } = error;
-    if (message.includes(node)) return error;
+    if (message.includes(node) || error instanceof ReferralError) return error;
     return new PeerError(code, `${node}: ${message}`, { retryable, cause: error });
   }
   if (error instanceof DeadlineError) {

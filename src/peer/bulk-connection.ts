@@ -2,19 +2,28 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import { PeerError } from './block-exchange.ts';
-import { type BlockReply, parseBlockReply } from './block-message.ts';
+import { type BlockReply, errorOf, parseBlockReply } from './block-message.ts';
 import type { WireRecord } from './checked-msgpack.ts';
-import { encodeFrame, FrameDecoder } from './frame-codec.ts';
-import type { Endpoint, Network } from './network.ts';
-import { encodePreamble } from './preamble.ts';
+import { encodeFrame, FrameDecoder, NUMBERED_VERSION, REQUEST_NUMBER_MAX } from './frame-codec.ts';
+import type { ProvedSocket } from './proved-socket.ts';
 
 /** One request and what becomes of its answer. */
 export interface Exchange {
   readonly request: WireRecord;
   /** Where the payload of a `data` frame goes. @throws PeerError (`protocol`) when it fits nowhere */
   roomFor(reply: BlockReply, payloadBytes: number): Uint8Array;
+  /** The next bytes of a payload are in their room. @throws PeerError to fail the request */
+  onPayload?(bytes: Uint8Array): void;
   /** Takes a reply. @returns whether the answer is complete @throws PeerError to fail the request */
   onReply(reply: BlockReply, payload: Uint8Array): boolean;
+}
+
+/** How long one exchange may take. */
+export interface Patience {
+  /** The peer must say something at least this often. */
+  readonly silenceMs: number;
+  /** For all of it. */
+  readonly totalMs: number;
 }
 
 /**
@@ -27,37 +36,48 @@ const GRACE_MS = 30;
 export class BulkConnection {
   readonly #clock: Clock;
   readonly #decoder: FrameDecoder;
-  #socket: Duplex | undefined;
+  readonly #socket: Duplex;
+  readonly #version: number;
   #exchange: Exchange | undefined;
   #settle: ((error: Error | undefined) => void) | undefined;
   #failure: Error | undefined;
   #heard = false;
+  #askedMs = 0;
+  #signMs: number | undefined;
+  #number = 0;
 
-  private constructor(clock: Clock) {
+  /** @param proved - a socket whose other side has proved who it is; it is ours from here on */
+  constructor(proved: ProvedSocket, clock: Clock) {
+    const { socket, version } = proved;
     this.#clock = clock;
-    this.#decoder = new FrameDecoder({
-      roomFor: (header, payloadBytes) =>
-        this.#running().roomFor(parseBlockReply(header), payloadBytes),
-      onFrame: (header, payload) => this.#onFrame(parseBlockReply(header), payload),
-    });
+    this.#socket = socket;
+    this.#version = version;
+    let arriving: BlockReply | undefined;
+    const sink = {
+      roomFor: (header: WireRecord, payloadBytes: number, number: number) => {
+        arriving = parseBlockReply(header);
+        return this.#running(number).roomFor(arriving, payloadBytes);
+      },
+      onPayload: (bytes: Uint8Array) => this.#exchange?.onPayload?.(bytes),
+      onFrame: (header: WireRecord, payload: Uint8Array, number: number) => {
+        const reply = arriving ?? parseBlockReply(header);
+        arriving = undefined;
+        this.#onFrame(reply, payload, number);
+      },
+    };
+    this.#decoder = new FrameDecoder(sink, version);
+    socket.on('error', (cause) => this.#fail(broken(cause)));
+    socket.on('close', () => this.#fail(broken(undefined)));
+    if (socket.destroyed) this.#fail(broken(undefined));
+    proved.listen(
+      (chunk) => this.#onData(chunk),
+      () => this.#decoder.room,
+    );
   }
 
-  /** Connects with a ticket. @throws the network's error; the signal's reason when aborted */
-  static async open(
-    options: { network: Network; clock: Clock; to: Endpoint; ticket: Uint8Array },
-    signal: AbortSignal,
-  ): Promise<BulkConnection> {
-    const connection = new BulkConnection(options.clock);
-    const socket = await options.network.connect(options.to, {
-      signal,
-      onData: (chunk) => connection.#onData(chunk),
-    });
-    connection.#socket = socket;
-    socket.on('error', (cause) => connection.#fail(broken(cause)));
-    socket.on('close', () => connection.#fail(broken(undefined)));
-    socket.resume();
-    socket.write(encodePreamble(options.ticket));
-    return connection;
+  /** What both sides speak. */
+  get version(): number {
+    return this.#version;
   }
 
   /** Whether it can take an exchange. */
@@ -70,14 +90,18 @@ export class BulkConnection {
     return this.#heard;
   }
 
+  /** How long the peer took to say anything in the last exchange; undefined when it has not. */
+  get signMs(): number | undefined {
+    return this.#signMs;
+  }
+
   /**
    * Runs one exchange; afterwards none of its room is written to any more. The connection survives
    * a complete answer and nothing else.
    *
-   * @param silenceTimeoutMs - the peer must say something at least this often
    * @throws PeerError; the signal's reason when aborted
    */
-  run(exchange: Exchange, silenceTimeoutMs: number, signal: AbortSignal): Promise<void> {
+  run(exchange: Exchange, patience: Patience, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       if (signal.aborted || !this.usable) {
         reject(signal.aborted ? abortReason(signal) : (this.#failure ?? broken(undefined)));
@@ -85,7 +109,9 @@ export class BulkConnection {
       }
       this.#exchange = exchange;
       this.#heard = false;
-      const silence = this.#watchSilence(silenceTimeoutMs);
+      this.#signMs = undefined;
+      this.#askedMs = this.#clock.nowMs();
+      const silence = this.#watchSilence(patience);
       const onAbort = () => this.#fail(abortReason(signal));
       signal.addEventListener('abort', onAbort, { once: true });
       this.#settle = (error) => {
@@ -96,7 +122,9 @@ export class BulkConnection {
         if (error === undefined) resolve();
         else reject(error);
       };
-      this.#socket?.write(encodeFrame(exchange.request));
+      this.#number = (this.#number % REQUEST_NUMBER_MAX) + 1;
+      const mark = { version: this.#version, request: this.#number };
+      this.#socket.write(encodeFrame(exchange.request, 0, mark));
     });
   }
 
@@ -107,24 +135,27 @@ export class BulkConnection {
 
   #lastHeardMs = 0;
 
-  #watchSilence(timeoutMs: number): Timer {
+  #watchSilence({ silenceMs, totalMs }: Patience): Timer {
     let timer: Timer;
     let warned = false;
-    this.#lastHeardMs = this.#clock.nowMs();
+    this.#lastHeardMs = this.#askedMs;
     const check = () => {
-      const silentMs = this.#clock.nowMs() - this.#lastHeardMs;
-      if (silentMs < timeoutMs) {
+      const nowMs = this.#clock.nowMs();
+      const silentMs = nowMs - this.#lastHeardMs;
+      const leftMs = totalMs - (nowMs - this.#askedMs);
+      if (silentMs < silenceMs && leftMs > 0) {
         warned = false;
-        timer = this.#clock.setTimer(timeoutMs - silentMs, check);
+        timer = this.#clock.setTimer(Math.min(silenceMs - silentMs, leftMs), check);
       } else if (!warned) {
         warned = true;
         timer = this.#clock.setTimer(GRACE_MS, check);
       } else {
-        const message = `the peer said nothing for ${timeoutMs} ms`;
+        const silent = `the peer said nothing for ${silenceMs} ms`;
+        const message = leftMs > 0 ? silent : `the peer did not get done within ${totalMs} ms`;
         this.#fail(new PeerError('timeout', message, { retryable: true }));
       }
     };
-    timer = this.#clock.setTimer(timeoutMs, check);
+    timer = this.#clock.setTimer(Math.min(silenceMs, totalMs), check);
     return { cancel: () => timer.cancel() };
   }
 
@@ -132,6 +163,7 @@ export class BulkConnection {
     if (this.#failure !== undefined) return;
     this.#lastHeardMs = this.#clock.nowMs();
     this.#heard = true;
+    this.#signMs ??= this.#lastHeardMs - this.#askedMs;
     try {
       this.#decoder.push(chunk);
     } catch (error) {
@@ -139,32 +171,37 @@ export class BulkConnection {
     }
   }
 
-  #onFrame(reply: BlockReply, payload: Uint8Array): void {
-    if (reply.type === 'error') {
-      const { code, message } = reply;
-      const retryable = code === 'busy' || code === 'timeout' || code === 'unreachable';
-      const error = new PeerError(code, message, { retryable });
+  #onFrame(reply: BlockReply, payload: Uint8Array, number: number): void {
+    if (reply.type === 'error' && (number === 0 || this.#isOurs(number))) {
+      const { code } = reply;
+      const error = errorOf(reply);
       // The server closes after the first two. Its deadline may pass while the end of an answer is
       // on its way: this error then follows an answer that was complete, and a later exchange on
       // this connection could take the bytes of another one for its own.
       const isOutOfStep = code === 'protocol' || code === 'corrupt' || code === 'timeout';
-      if (isOutOfStep || this.#settle === undefined) this.#fail(error);
+      // An error without a number is about the connection as a whole.
+      const isOfConnection = !this.#isOurs(number);
+      if (isOutOfStep || isOfConnection || this.#settle === undefined) this.#fail(error);
       else this.#settle(error);
       return;
     }
-    if (this.#running().onReply(reply, payload)) this.#settle?.(undefined);
+    if (this.#running(number).onReply(reply, payload)) this.#settle?.(undefined);
   }
 
-  #running(): Exchange {
-    if (this.#exchange !== undefined) return this.#exchange;
-    throw new PeerError('protocol', 'the peer sent an answer that nobody waits for');
+  #running(number: number): Exchange {
+    if (this.#exchange !== undefined && this.#isOurs(number)) return this.#exchange;
+    throw new PeerError('protocol', `the peer sent an answer (${number}) that nobody waits for`);
+  }
+
+  #isOurs(number: number): boolean {
+    return this.#version < NUMBERED_VERSION || number === this.#number;
   }
 
   #fail(error: Error): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
     this.#decoder.stop();
-    this.#socket?.destroy();
+    this.#socket.destroy();
     this.#settle?.(error);
   }
 }

@@ -1,44 +1,54 @@
 import type { Duplex } from 'node:stream';
-import type { NodeId } from '../block/node-id.ts';
-import type { Clock } from '../runtime/clock.ts';
+import type { Random } from '../runtime/random.ts';
 import { withDeadline } from '../runtime/deadline.ts';
-import type { Logger } from '../runtime/logger.ts';
+import { PeerError } from './block-exchange.ts';
 import { errorReply } from './block-message.ts';
+import type { BulkListener } from './bulk-listener.ts';
 import { BulkSession, type SessionContext } from './bulk-session.ts';
-import { encodeFrame, FRAME_VERSION } from './frame-codec.ts';
-import type { Endpoint, Listening, Network } from './network.ts';
-import { decodePreamble, PREAMBLE_BYTES } from './preamble.ts';
-import type { TicketOffice } from './ticket-office.ts';
+import { encodeFrame } from './frame-codec.ts';
+import { hangUp } from './hang-up.ts';
+import type { BulkTls } from './bulk-tls.ts';
+import { bulkProof, bulkTlsOf, type MemberCredentials } from './member-credentials.ts';
+import type { Endpoint, Listening, Network, NetworkConnection } from './network.ts';
+import { acceptMember, type ProvedSocket } from './proved-socket.ts';
+import { StrangerRoom } from './stranger-room.ts';
+import { acceptTls, type SecuredSocket } from './tls-accept.ts';
 
-/** A stranger must say who it is within this. */
-const PREAMBLE_TIMEOUT_MS = 2000;
+/** A stranger must have proved who it is within this. */
+const PROOF_TIMEOUT_MS = 2000;
 const STOP_TIMEOUT_MS = 2000;
 
 /**
- * Takes bulk connections. A connection proves who it is by a ticket that its peer got over the
- * authenticated control channel; anyone else is cut off without an answer.
- *
- * Tickets authenticate, nothing encrypts: blocks cross the network as they are.
+ * Takes bulk connections on this thread. Whoever connects proves that it belongs to the group, and sees our proof;
+ * anyone else is cut off.
  */
-export class BulkServer {
+export class BulkServer implements BulkListener {
   readonly #network: Network;
-  readonly #tickets: TicketOffice;
+  readonly #credentials: MemberCredentials;
+  readonly #random: Random;
   readonly #context: SessionContext;
-  readonly #strangersMax: number;
-  readonly #strangers = new Set<Duplex>();
+  readonly #strangers: StrangerRoom;
+  readonly #shared: boolean;
+  readonly #tls: BulkTls | undefined;
   readonly #sessions = new Set<BulkSession>();
   #listening: Listening | undefined;
 
   constructor(options: {
     network: Network;
-    tickets: TicketOffice;
+    credentials: MemberCredentials;
+    random: Random;
     context: SessionContext;
     strangersMax: number;
+    /** Other threads listen on the same port. */
+    shared?: boolean;
   }) {
     this.#network = options.network;
-    this.#tickets = options.tickets;
+    this.#credentials = options.credentials;
+    this.#random = options.random;
     this.#context = options.context;
-    this.#strangersMax = options.strangersMax;
+    this.#strangers = new StrangerRoom(options.strangersMax);
+    this.#shared = options.shared ?? false;
+    this.#tls = bulkTlsOf(options.credentials);
   }
 
   /** The port that it listens on; 0 while it does not. */
@@ -48,7 +58,8 @@ export class BulkServer {
 
   /** @throws the system's error when the address cannot be listened on */
   async start(at: Endpoint): Promise<void> {
-    this.#listening = await this.#network.listen(at, (socket) => this.#onConnection(socket));
+    const onConnection = (connection: NetworkConnection) => this.#onConnection(connection);
+    this.#listening = await this.#network.listen(at, onConnection, { shared: this.#shared });
   }
 
   /** Cuts off everyone. */
@@ -56,7 +67,7 @@ export class BulkServer {
     const listening = this.#listening;
     this.#listening = undefined;
     await listening?.close();
-    for (const socket of this.#strangers) socket.destroy();
+    this.#strangers.clear();
     const { clock, logger } = this.#context;
     const closing = Promise.all([...this.#sessions].map((session) => session.close()));
     const options = { what: 'closing bulk sessions', timeoutMs: STOP_TIMEOUT_MS };
@@ -65,94 +76,70 @@ export class BulkServer {
     });
   }
 
-  #onConnection(socket: Duplex): void {
-    const { logger } = this.#context;
+  #onConnection({ socket, remoteAddress }: NetworkConnection): void {
+    const { logger, refusals } = this.#context;
     socket.on('error', (error) => logger.debug({ err: error }, 'a bulk connection broke'));
-    if (this.#strangers.size >= this.#strangersMax || this.#listening === undefined) {
-      this.#cutOff(socket, 'too-many');
+    if (this.#listening === undefined) {
+      socket.destroy();
       return;
     }
-    this.#strangers.add(socket);
-    const preamble = new Uint8Array(PREAMBLE_BYTES);
-    let filled = 0;
-    const timer = this.#context.clock.setTimer(PREAMBLE_TIMEOUT_MS, () => {
-      this.#cutOff(socket, 'timeout');
+    const away = new AbortController();
+    const leave = this.#strangers.enter(remoteAddress, () => {
+      refusals.limit('strangers', { address: remoteAddress });
+      away.abort(crowdedOut());
     });
-    const onData = (chunk: Uint8Array) => {
-      const length = Math.min(chunk.byteLength, PREAMBLE_BYTES - filled);
-      preamble.set(chunk.subarray(0, length), filled);
-      filled += length;
-      if (filled < PREAMBLE_BYTES) return;
-      socket.off('data', onData);
-      timer.cancel();
-      this.#strangers.delete(socket);
-      this.#admit(socket, preamble, chunk.subarray(length));
-    };
-    socket.on('data', onData);
-    socket.once('close', () => {
-      timer.cancel();
-      this.#strangers.delete(socket);
+    this.#prove(socket, away.signal)
+      .then((proved) => this.#admit(proved))
+      .catch((error: unknown) => refusals.stranger(error, { address: remoteAddress }))
+      .finally(leave);
+  }
+
+  async #prove(socket: Duplex, away: AbortSignal): Promise<ProvedSocket> {
+    const { clock } = this.#context;
+    const what = 'the proof of a stranger';
+    const options = { what, timeoutMs: PROOF_TIMEOUT_MS, signal: away };
+    return await withDeadline(clock, options, async (signal) => {
+      const secured = await this.#secure(socket, signal);
+      const proof = bulkProof(this.#credentials, this.#random, secured.channel);
+      return await acceptMember({ socket: secured.socket, clock, proof }, signal);
     });
   }
 
-  #admit(socket: Duplex, bytes: Uint8Array, rest: Uint8Array): void {
-    const peer = this.#peerOf(socket, bytes);
-    if (peer === undefined) return;
-    const leave = this.#context.limits.enterConnection(peer);
-    if (leave === undefined) {
-      this.#context.metrics.servedErrors('busy').add();
-      socket.end(encodeFrame(errorReply('busy', 'too many bulk connections')));
-      destroyLater(socket, this.#context.clock);
+  async #secure(
+    socket: Duplex,
+    signal: AbortSignal,
+  ): Promise<Partial<SecuredSocket> & { socket: Duplex }> {
+    const tls = this.#tls;
+    if (tls === undefined) return { socket };
+    const { versions } = this.#credentials;
+    return await acceptTls({ socket, tls, versions, clock: this.#context.clock }, signal);
+  }
+
+  #admit(proved: ProvedSocket): void {
+    const { socket, peer, version } = proved;
+    const { limits, refusals, metrics, clock } = this.#context;
+    if (this.#listening === undefined) {
+      socket.destroy();
       return;
     }
-    const session = new BulkSession(socket, peer, this.#context);
+    const leave = limits.enterConnection(peer);
+    if (typeof leave === 'string') {
+      refusals.limit(leave, { peer });
+      metrics.servedErrors('busy').add();
+      const words = errorReply('busy', 'too many bulk connections');
+      hangUp(socket, clock, encodeFrame(words, 0, { version, request: 0 }));
+      return;
+    }
+    const session = new BulkSession(socket, proved, this.#context);
     this.#sessions.add(session);
     socket.once('close', () => {
       this.#sessions.delete(session);
       leave();
     });
-    socket.on('data', (chunk: Uint8Array) => session.push(chunk));
-    if (rest.byteLength > 0) session.push(rest);
-  }
-
-  #peerOf(socket: Duplex, bytes: Uint8Array): NodeId | undefined {
-    const preamble = readPreamble(bytes, this.#context.logger);
-    if (preamble === undefined) {
-      this.#cutOff(socket, 'preamble');
-      return undefined;
-    }
-    const peer = this.#tickets.redeem(preamble.ticket);
-    if (peer === undefined) {
-      this.#cutOff(socket, 'ticket');
-      return undefined;
-    }
-    if (preamble.version === FRAME_VERSION) return peer;
-    const message = `version ${preamble.version} is not spoken here, only ${FRAME_VERSION}`;
-    this.#context.metrics.servedErrors('protocol').add();
-    socket.end(encodeFrame(errorReply('protocol', message)));
-    destroyLater(socket, this.#context.clock);
-    return undefined;
-  }
-
-  #cutOff(socket: Duplex, reason: string): void {
-    this.#context.metrics.strangers(reason).add();
-    this.#context.logger.debug({ reason }, 'a stranger was cut off');
-    socket.destroy();
+    proved.listen((chunk) => session.push(chunk));
   }
 }
 
-function readPreamble(bytes: Uint8Array, logger: Logger) {
-  try {
-    return decodePreamble(bytes);
-  } catch (error) {
-    logger.debug({ err: error }, 'a connection to the bulk port that is none of ours');
-    return undefined;
-  }
-}
-
-/** Leaves time for the last words to arrive, but not for ever. */
-function destroyLater(socket: Duplex, clock: Clock): void {
-  const timer = clock.setTimer(PREAMBLE_TIMEOUT_MS, () => socket.destroy());
-  socket.once('close', () => timer.cancel());
-  socket.resume();
+function crowdedOut(): PeerError {
+  return new PeerError('busy', 'it made room for others', { retryable: true });
 }

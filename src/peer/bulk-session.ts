@@ -1,17 +1,25 @@
 import type { Duplex } from 'node:stream';
-import { crc32c } from '@node-rs/crc32';
 import type { NodeId } from '../block/node-id.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import { abortReason, withDeadline } from '../runtime/deadline.ts';
 import type { Logger } from '../runtime/logger.ts';
-import { type BlockHandler, PeerError } from './block-exchange.ts';
-import { type BlockRequest, errorReply, parseBlockRequest, tiersReply } from './block-message.ts';
+import { type BlockHandler, type HeldRange, PeerError, ReferralError } from './block-exchange.ts';
+import {
+  type BlockRequest,
+  errorReply,
+  parseBlockRequest,
+  referralReply,
+  tiersReply,
+} from './block-message.ts';
 import type { WireRecord } from './checked-msgpack.ts';
-import { FrameDecoder, PAYLOAD_BYTES_MAX } from './frame-codec.ts';
-import { FrameWriter, type OutgoingFrame } from './frame-writer.ts';
+import { FrameDecoder } from './frame-codec.ts';
+import type { ProvedPeer } from './member-proof.ts';
 import type { PeerMetrics } from './peer-metrics.ts';
-import type { ServeLimits } from './serve-limits.ts';
+import { dataFrame, ReplySender } from './reply-sender.ts';
+import { serveMany } from './serve-many.ts';
+import type { Refusals } from './refusals.ts';
+import type { LimitName, ServeLimits } from './serve-limits.ts';
 
 /** Deadlines of the serving side. */
 export interface ServeTimeouts {
@@ -33,17 +41,21 @@ export const DEFAULT_SERVE_TIMEOUTS: ServeTimeouts = {
   idleTimeoutMs: 90_000,
 };
 
-/** Payload frames that go to the system in one call; their bytes are held until it took them. */
-const BATCH_FRAMES = 4;
-
 /** What a session works with. */
 export interface SessionContext {
   readonly handler: BlockHandler;
   readonly limits: ServeLimits;
+  readonly refusals: Refusals;
   readonly timeouts: ServeTimeouts;
   readonly clock: Clock;
   readonly metrics: PeerMetrics;
   readonly logger: Logger;
+}
+
+/** A request and its number, 0 in versions without numbers. */
+interface NumberedRequest {
+  readonly request: BlockRequest;
+  readonly number: number;
 }
 
 /** The serving side of one bulk connection whose peer is known: one request after the other. */
@@ -51,28 +63,35 @@ export class BulkSession {
   readonly #socket: Duplex;
   readonly #peer: NodeId;
   readonly #context: SessionContext;
-  readonly #writer: FrameWriter;
+  readonly #sender: ReplySender;
   readonly #decoder: FrameDecoder;
   readonly #closed = new AbortController();
   #busy = false;
-  #next: BlockRequest | undefined;
-  #sending = 0;
+  #next: NumberedRequest | undefined;
   #idleTimer: Timer | undefined;
-  #lastSentMs = 0;
   #done: Promise<void> = Promise.resolve();
 
-  constructor(socket: Duplex, peer: NodeId, context: SessionContext) {
+  /** @param proved - who it is, and the version that both speak */
+  constructor(
+    socket: Duplex,
+    proved: Pick<ProvedPeer, 'peer' | 'version'>,
+    context: SessionContext,
+  ) {
     this.#socket = socket;
-    this.#peer = peer;
+    this.#peer = proved.peer;
+    const { version } = proved;
     this.#context = context;
     const { clock, timeouts } = context;
-    this.#writer = new FrameWriter(socket, { clock, stallTimeoutMs: timeouts.stallTimeoutMs });
-    this.#decoder = new FrameDecoder({
+    const { stallTimeoutMs } = timeouts;
+    this.#sender = new ReplySender(socket, { clock, stallTimeoutMs, version });
+    const sink = {
       roomFor: () => {
         throw new PeerError('protocol', 'the peer sent a request with a payload');
       },
-      onFrame: (header) => this.#onRequest(header),
-    });
+      onFrame: (header: WireRecord, _payload: Uint8Array, number: number) =>
+        this.#onRequest({ request: parseBlockRequest(header), number }),
+    };
+    this.#decoder = new FrameDecoder(sink, version);
     socket.once('close', () => this.#onClose());
     this.#armIdleTimer();
   }
@@ -93,23 +112,23 @@ export class BulkSession {
     await this.#done;
   }
 
-  #onRequest(header: WireRecord): void {
-    const request = parseBlockRequest(header);
+  #onRequest(asked: NumberedRequest): void {
     if (!this.#busy) {
-      this.#begin(request);
+      this.#begin(asked);
       return;
     }
     // The peer may have our last frame in hand before we know that it was taken.
     if (this.#next !== undefined) {
       throw new PeerError('protocol', 'the peer sent requests before the last one was answered');
     }
-    this.#next = request;
+    this.#next = asked;
   }
 
-  #begin(request: BlockRequest): void {
+  #begin(asked: NumberedRequest): void {
     this.#busy = true;
     this.#idleTimer?.cancel();
-    this.#done = this.#answer(request).finally(() => {
+    const answered = this.#answerAtOnce(asked) ?? this.#answer(asked);
+    this.#done = answered.finally(() => {
       this.#busy = false;
       if (this.#closed.signal.aborted) return;
       const next = this.#next;
@@ -119,83 +138,139 @@ export class BulkSession {
     });
   }
 
-  /** Never rejects: failures go to the peer as far as it still listens, and are counted. */
-  async #answer(request: BlockRequest): Promise<void> {
-    const { clock, metrics, timeouts } = this.#context;
-    const bytes = request.type === 'get' ? request.range.length : 0;
-    const leave = this.#context.limits.enterRequest(this.#peer, bytes);
-    const keepAlive = this.#startKeepAlive();
+  /** Sends what is in memory in one step: no wait but for the peer to take it. Never rejects. */
+  #answerAtOnce({ request, number }: NumberedRequest): Promise<void> | undefined {
+    if (request.type !== 'get' || !this.#sender.sendsWhole) return undefined;
+    const { handler, limits, metrics } = this.#context;
+    const { key, range, mode } = request;
+    const leave = limits.enterRequest(this.#peer, range.length);
+    // The long way refuses it.
+    if (typeof leave === 'string') return undefined;
+    let held: HeldRange | undefined;
     try {
-      if (leave === undefined) throw new PeerError('busy', 'too many requests are being served');
+      held = handler.hold?.(key, range, { peer: this.#peer, mode });
+    } catch (error) {
+      leave();
+      return this.#answerError(error, number);
+    }
+    if (held === undefined) {
+      leave();
+      return undefined;
+    }
+    metrics.servingBytes.set(limits.bytes);
+    const sending = held;
+    const frame = dataFrame({ ...sending, offset: range.offset }, { last: true });
+    const sent = this.#sender.frames([frame], number).then(
+      () => this.#served(range.length),
+      (error: unknown) => this.#answerError(error, number),
+    );
+    return sent.finally(() => {
+      sending.release();
+      leave();
+      metrics.servingBytes.set(limits.bytes);
+    });
+  }
+
+  #served(sizeBytes: number): void {
+    this.#context.metrics.servedBytes.add(sizeBytes);
+    this.#context.metrics.servedBlocks.add();
+  }
+
+  /** Never rejects: failures go to the peer as far as it still listens, and are counted. */
+  async #answer({ request, number }: NumberedRequest): Promise<void> {
+    const { clock, metrics, timeouts } = this.#context;
+    const leave = this.#context.limits.enterRequest(this.#peer, bytesOf(request));
+    if (typeof leave === 'string') {
+      await this.#answerBusy(leave, number);
+      return;
+    }
+    const keepAlive = this.#startKeepAlive(number);
+    try {
       metrics.servingBytes.set(this.#context.limits.bytes);
       const what = `a ${request.type} of ${this.#peer}`;
       const options = { what, timeoutMs: timeouts.requestTimeoutMs, signal: this.#closed.signal };
-      await withDeadline(clock, options, (signal) => this.#serve(request, signal));
+      await withDeadline(clock, options, (signal) => this.#serve({ request, number }, signal));
     } catch (error) {
-      await this.#answerError(error);
+      await this.#answerError(error, number);
     } finally {
       keepAlive.cancel();
-      leave?.();
+      leave();
       metrics.servingBytes.set(this.#context.limits.bytes);
     }
   }
 
-  async #serve(request: BlockRequest, signal: AbortSignal): Promise<void> {
-    const { handler, metrics } = this.#context;
+  async #serve({ request, number }: NumberedRequest, signal: AbortSignal): Promise<void> {
+    const { handler } = this.#context;
     if (request.type === 'holds') {
-      await this.#send([{ header: tiersReply(handler.holds(request.ids)) }]);
-      return;
+      const tiers = await handler.holds(request.ids, signal);
+      await this.#sender.reply(tiersReply(tiers), number);
+    } else if (request.type === 'get') {
+      await this.#serveRange(request, number, signal);
+    } else {
+      if (!this.#sender.sendsWhole) throw new Error('many blocks are of a later version');
+      const context = {
+        ...{ handler, sender: this.#sender, number },
+        asked: { peer: this.#peer, mode: request.mode },
+        onServed: (sizeBytes: number) => this.#served(sizeBytes),
+        onMissed: (error: unknown) => this.#wordsFor(error),
+      };
+      await serveMany(request.keys, context, signal);
     }
-    const { key, range } = request;
+  }
+
+  async #serveRange(
+    { key, range, mode }: BlockRequest & { type: 'get' },
+    number: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { handler, metrics } = this.#context;
     let sent = 0;
-    for await (const piece of handler.serve(key, range, signal)) {
+    for await (const bytes of handler.serve(key, range, signal, { peer: this.#peer, mode })) {
       if (signal.aborted) throw abortReason(signal);
-      if (sent + piece.byteLength > range.length) throw new Error('more bytes than asked for');
-      await this.#sendPiece(piece, range.offset + sent, signal);
-      sent += piece.byteLength;
-      metrics.servedBytes.add(piece.byteLength);
+      if (sent + bytes.byteLength > range.length) throw new Error('more bytes than asked for');
+      const offset = range.offset + sent;
+      if (bytes.byteLength === 0) await this.#sender.reply({ type: 'working' }, number);
+      else await this.#sender.bytes({ bytes, offset }, number, signal);
+      sent += bytes.byteLength;
+      metrics.servedBytes.add(bytes.byteLength);
     }
     if (sent !== range.length) throw new Error(`${sent} bytes instead of ${range.length}`);
-    await this.#send([{ header: { type: 'end' } }]);
+    await this.#sender.reply({ type: 'end' }, number);
     metrics.servedBlocks.add();
   }
 
-  async #sendPiece(piece: Uint8Array, offset: number, signal: AbortSignal): Promise<void> {
-    let frames: OutgoingFrame[] = [];
-    for (let at = 0; at < piece.byteLength; at += PAYLOAD_BYTES_MAX) {
-      const payload = piece.subarray(at, at + PAYLOAD_BYTES_MAX);
-      const header = { type: 'data', offset: offset + at, crc32c: crc32c(payload) };
-      frames.push({ header, payload });
-      const last = at + PAYLOAD_BYTES_MAX >= piece.byteLength;
-      if (frames.length < BATCH_FRAMES && !last) continue;
-      await this.#send(frames);
-      if (signal.aborted) throw abortReason(signal);
-      frames = [];
-    }
+  async #answerBusy(limit: LimitName, number: number): Promise<void> {
+    const { refusals, metrics } = this.#context;
+    refusals.limit(limit, { peer: this.#peer });
+    metrics.servedErrors('busy').add();
+    await this.#sendLast(errorReply('busy', `too much is being served (${limit})`), number);
   }
 
-  async #send(frames: readonly OutgoingFrame[]): Promise<void> {
-    this.#sending += 1;
-    try {
-      await this.#writer.send(frames);
-    } finally {
-      this.#sending -= 1;
-      this.#lastSentMs = this.#context.clock.nowMs();
-    }
-  }
-
-  async #answerError(error: unknown): Promise<void> {
-    const { logger, metrics } = this.#context;
-    const code = reasonOf(error);
+  async #answerError(error: unknown, number: number): Promise<void> {
     if (this.#closed.signal.aborted) {
-      metrics.servedErrors('aborted').add();
+      this.#context.metrics.servedErrors('aborted').add();
       return;
     }
+    await this.#sendLast(this.#wordsFor(error), number);
+  }
+
+  /** The reply that says why a block does not come; counts and logs it when it is a failure. */
+  #wordsFor(error: unknown): WireRecord {
+    const { logger, metrics } = this.#context;
+    if (error instanceof ReferralError) return referralReply(error);
+    if (error instanceof PeerError && error.code === 'absent') {
+      return errorReply(error.code, error.message);
+    }
+    const code = reasonOf(error);
     metrics.servedErrors(code).add();
     logger.warn({ peer: this.#peer, code, err: error }, 'a peer got an error instead of a block');
-    const message = error instanceof Error ? error.message : String(error);
+    return errorReply(code, error instanceof Error ? error.message : String(error));
+  }
+
+  async #sendLast(header: WireRecord, number: number): Promise<void> {
+    const { logger } = this.#context;
     try {
-      await this.#send([{ header: errorReply(code, message) }]);
+      await this.#sender.reply(header, number);
     } catch (cause) {
       logger.debug({ peer: this.#peer, err: cause }, 'the peer is gone before it got the error');
       this.#socket.destroy();
@@ -209,20 +284,20 @@ export class BulkSession {
     metrics.servedErrors(code).add();
     logger.warn({ peer: this.#peer, code, err: error }, 'a peer broke the protocol');
     const message = error instanceof Error ? error.message : String(error);
-    this.#writer
-      .send([{ header: errorReply(code, message) }])
+    this.#sender
+      .reply(errorReply(code, message), 0)
       .catch((cause: unknown) => logger.debug({ err: cause }, 'the peer is gone already'))
       .finally(() => this.#socket.destroy());
   }
 
-  #startKeepAlive(): Timer {
+  #startKeepAlive(number: number): Timer {
     const { clock, timeouts, logger } = this.#context;
-    this.#lastSentMs = clock.nowMs();
+    this.#sender.listen();
     let timer: Timer;
     const tick = () => {
       timer = clock.setTimer(timeouts.keepAliveMs, tick);
-      if (this.#sending > 0 || clock.nowMs() - this.#lastSentMs < timeouts.keepAliveMs) return;
-      this.#send([{ header: { type: 'working' } }]).catch((error: unknown) => {
+      if (this.#sender.silentMs < timeouts.keepAliveMs) return;
+      this.#sender.reply({ type: 'working' }, number).catch((error: unknown) => {
         logger.debug({ peer: this.#peer, err: error }, 'no keep-alive: the peer is gone');
       });
     };
@@ -241,6 +316,13 @@ export class BulkSession {
     if (this.#closed.signal.aborted) return;
     this.#closed.abort(new PeerError('unreachable', 'the peer hung up', { retryable: true }));
   }
+}
+
+/** How much of a limit a request takes. */
+function bytesOf(request: BlockRequest): number {
+  if (request.type === 'get') return request.range.length;
+  if (request.type === 'holds') return 0;
+  return request.keys.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 /** How an error of ours is named to the peer. */

@@ -62,15 +62,20 @@ export class ConnectionPool {
     try {
       const idle = options.fresh ? undefined : this.#takeIdle();
       const connection = idle ?? (await this.#open(signal));
-      const giveBack = () => {
-        this.#keep(connection);
-        leave();
-      };
-      return { connection, reused: idle !== undefined, giveBack };
+      return this.#lend(connection, leave, idle !== undefined);
     } catch (error) {
       leave();
       throw error;
     }
+  }
+
+  /** An idle connection, at once; undefined when there is none, or others wait for a place. */
+  takeIdle(): BorrowedConnection | undefined {
+    const leave = this.#idle.length === 0 ? undefined : this.#places.tryAcquire();
+    if (leave === undefined) return undefined;
+    const connection = this.#takeIdle();
+    if (connection === undefined) leave();
+    return connection === undefined ? undefined : this.#lend(connection, leave, true);
   }
 
   /** Drops idle connections, e.g. when the peer has restarted. */
@@ -96,6 +101,14 @@ export class ConnectionPool {
         cause,
       });
     }
+  }
+
+  #lend(connection: BulkConnection, leave: () => void, reused: boolean): BorrowedConnection {
+    const giveBack = () => {
+      this.#keep(connection);
+      leave();
+    };
+    return { connection, reused, giveBack };
   }
 
   #takeIdle(): BulkConnection | undefined {

@@ -61,6 +61,12 @@ export function withPeerId(address: string, nodeId: NodeId): string {
   return /\/p2p\/[^/]+$/.test(address) ? address : `${address}/p2p/${nodeId}`;
 }
 
+/** Takes away what {@link withPeerId} adds. */
+export function withoutPeerId(address: string, nodeId: NodeId): string {
+  const end = `/p2p/${nodeId}`;
+  return address.endsWith(end) ? address.slice(0, -end.length) : address;
+}
+
 /**
  * By which addresses others reach a listener: those announced, or the one listened on; a listener
  * on all interfaces is reached by each that other machines can use, or by loopback if there is none.

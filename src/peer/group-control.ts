@@ -2,6 +2,7 @@ import type { NodeId } from '../block/node-id.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import { DeadlineError, withDeadline } from '../runtime/deadline.ts';
+import { LogThrottle } from '../runtime/log-throttle.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { PeerError, type PeerErrorCode } from './block-exchange.ts';
 import type { WireRecord } from './checked-msgpack.ts';
@@ -10,6 +11,9 @@ import type { PeerMetrics } from './peer-metrics.ts';
 
 /** Version of the messages; another one is refused. */
 const CONTROL_VERSION = 1;
+
+/** Between two log lines about refused messages of one kind. */
+const LINE_EVERY_MS = 5_000;
 
 /** Which group of nodes, and whose blocks: nodes that differ in one of them have nothing to share. */
 export interface GroupName {
@@ -29,6 +33,7 @@ export class GroupControl {
   readonly #clock: Clock;
   readonly #metrics: PeerMetrics;
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #handlers = new Map<string, GroupHandler>();
 
   constructor(
@@ -40,6 +45,7 @@ export class GroupControl {
     this.#clock = options.clock;
     this.#metrics = options.metrics;
     this.#logger = options.logger;
+    this.#throttle = new LogThrottle(options.clock, LINE_EVERY_MS);
     transport.handle((from, message) => this.#receive(from, message));
   }
 
@@ -88,7 +94,11 @@ export class GroupControl {
     } catch (error) {
       const code = error instanceof CodedError ? error.code : 'failed';
       this.#metrics.controlErrors(code).add();
-      this.#logger.warn({ peer: from, type, err: error }, 'a control message was refused');
+      const leftOut = this.#throttle.admit(code);
+      if (leftOut !== undefined) {
+        const fields = { peer: from, type, leftOut, err: error };
+        this.#logger.warn(fields, 'a control message was refused');
+      }
       return { type: 'error', code, message: error instanceof Error ? error.message : 'failed' };
     }
   }
@@ -110,7 +120,17 @@ export class GroupControl {
   }
 }
 
-const KNOWN_CODES: ReadonlySet<unknown> = new Set<PeerErrorCode>(['busy', 'protocol', 'timeout']);
+/**
+ * What an answer may say of who gives it. The others (`unreachable`, `corrupt`, …) would be about a
+ * third node, and blame the wrong one here.
+ */
+const KNOWN_CODES: ReadonlySet<unknown> = new Set<PeerErrorCode>([
+  'busy',
+  'protocol',
+  'timeout',
+  'forbidden',
+  'encryption',
+]);
 
 function throwErrorReply(reply: WireRecord, what: string): void {
   if (reply['type'] === 'ok') return;

@@ -11,6 +11,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { abortReason, withDeadline } from '../runtime/deadline.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { PeerError } from './block-exchange.ts';
+import { errorReply } from './block-message.ts';
 import type { WireRecord } from './checked-msgpack.ts';
 import type {
   ControlAnswer,
@@ -18,17 +19,36 @@ import type {
   ControlTarget,
   ControlTransport,
 } from './control-plane.ts';
+import { ConnectionProofs } from './connection-proofs.ts';
+import { ControlGate } from './control-gate.ts';
 import { hostOf, tcpMultiaddr, withPeerId } from './dialable-addresses.ts';
 import { encodeFrame } from './frame-codec.ts';
+import { idleConnections } from './idle-connections.ts';
 import type { PeerIdentity } from './identity.ts';
+import type { ProofOptions } from './member-proof.ts';
 import { receiveMessage } from './receive-message.ts';
+import type { Refusals } from './refusals.ts';
+import type { ServeLimitOptions } from './serve-limits.ts';
 
 /** One stream carries one question and its answer. */
-const PROTOCOL = '/cachemesh/control/1';
+const PROTOCOL = '/cachemesh/control/2';
+/** The first stream of a connection, in either direction: nothing is believed before it. */
+const PROOF_PROTOCOL = '/cachemesh/proof/1';
 const ANSWER_TIMEOUT_MS = 5000;
 const STOP_TIMEOUT_MS = 2000;
+const REFUSAL_TIMEOUT_MS = 200;
+/** A connection may be open this long before both sides have proved themselves. */
+const UNPROVED_TIMEOUT_MS = 10_000;
 const STREAMS_PER_CONNECTION = 64;
-/** A group of 4,000 nodes, each with one connection in either direction. */
+/** Either side begins at most one; the second is for a race. */
+const PROOFS_PER_CONNECTION = 2;
+/** Of both protocols and of libp2p's own, so that a stranger's streams are few, too. */
+const INBOUND_STREAMS_MAX = 2 * STREAMS_PER_CONNECTION;
+/** What arrives on a stream before somebody reads it; a message has 64 KiB at most. */
+const UNREAD_BYTES_MAX = 128 * 1024;
+/** Beyond so many, those that nobody uses are closed. */
+const CONNECTIONS_KEPT = 512;
+/** Of 4,000 nodes that all come to us at once, each with one connection in either direction. */
 const CONNECTIONS_MAX = 8192;
 /** A whole rack may join at once through one address. */
 const INBOUND_PER_SECOND = 200;
@@ -43,12 +63,21 @@ export class Libp2pControl implements ControlTransport {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #onLost = new Set<(node: NodeId) => void>();
+  readonly #proofs: ConnectionProofs;
+  readonly #refusals: Refusals;
+  readonly #gate: ControlGate;
   #handler: ControlHandler | undefined;
   #node: Libp2p | undefined;
   #port = 0;
 
   constructor(options: {
     identity: PeerIdentity;
+    /** What is proved on each connection. */
+    proof: () => ProofOptions;
+    /** Told of all that is refused. */
+    refusals: Refusals;
+    /** Default {@link DEFAULT_CONTROL_LIMITS}. */
+    limits?: ServeLimitOptions | undefined;
     host: string;
     port: number;
     clock: Clock;
@@ -56,6 +85,9 @@ export class Libp2pControl implements ControlTransport {
   }) {
     this.nodeId = options.identity.nodeId;
     this.#identity = options.identity;
+    this.#refusals = options.refusals;
+    this.#gate = new ControlGate(options.refusals, options.limits);
+    this.#proofs = new ConnectionProofs(options.proof, options.clock);
     this.#host = options.host;
     this.#wantedPort = options.port;
     this.#clock = options.clock;
@@ -80,7 +112,12 @@ export class Libp2pControl implements ControlTransport {
       addresses: { listen: [tcpMultiaddr(this.#host, this.#wantedPort)] },
       transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux()],
+      streamMuxers: [
+        yamux({
+          maxInboundStreams: INBOUND_STREAMS_MAX,
+          streamOptions: { maxReadBufferLength: UNREAD_BYTES_MAX },
+        }),
+      ],
       services: { identify: identify() },
       // Membership has its own checks; these would ping each connection every 10 s.
       connectionMonitor: { enabled: false },
@@ -96,6 +133,12 @@ export class Libp2pControl implements ControlTransport {
       maxInboundStreams: STREAMS_PER_CONNECTION,
       maxOutboundStreams: STREAMS_PER_CONNECTION,
     });
+    await node.handle(PROOF_PROTOCOL, (stream, connection) => this.#accept(stream, connection), {
+      maxInboundStreams: PROOFS_PER_CONNECTION,
+      maxOutboundStreams: PROOFS_PER_CONNECTION,
+    });
+    node.addEventListener('connection:open', ({ detail }) => this.#onOpen(detail));
+    node.addEventListener('connection:close', ({ detail }) => this.#gate.closed(detail));
     node.addEventListener('peer:disconnect', ({ detail }) => {
       for (const onLost of this.#onLost) onLost(toNodeId(detail.toString()));
     });
@@ -123,6 +166,14 @@ export class Libp2pControl implements ControlTransport {
     const connection = await this.#connect(target, signal);
     let stream: Stream;
     try {
+      await this.#proofs.ensure(connection, signal, (inner) =>
+        connection.newStream(PROOF_PROTOCOL, {
+          signal: inner,
+          maxOutboundStreams: STREAMS_PER_CONNECTION,
+        }),
+      );
+      // Whoever of the two began the proof: it is a stranger's connection no more.
+      this.#gate.proved(connection);
       stream = await connection.newStream(PROTOCOL, {
         signal,
         maxOutboundStreams: STREAMS_PER_CONNECTION,
@@ -154,7 +205,8 @@ export class Libp2pControl implements ControlTransport {
     const { nodeId, addresses } = target;
     if (nodeId !== undefined) {
       const open = node.getConnections(peerIdFromString(nodeId));
-      const usable = open.find((connection) => connection.status === 'open');
+      // The newest one: a peer that came back at another address leaves one behind that leads nowhere.
+      const usable = open.findLast((connection) => connection.status === 'open');
       if (usable !== undefined) return usable;
     }
     if (addresses.length === 0) {
@@ -170,13 +222,52 @@ export class Libp2pControl implements ControlTransport {
     }
   }
 
+  #onOpen(connection: Connection): void {
+    this.#gate.opened(connection);
+    const all = this.#node?.getConnections() ?? [];
+    for (const idle of idleConnections(all, CONNECTIONS_KEPT, this.#clock)) {
+      const options = { what: 'closing an idle connection', timeoutMs: STOP_TIMEOUT_MS };
+      withDeadline(this.#clock, options, (signal) => idle.close({ signal })).catch(
+        (error: unknown) => idle.abort(error instanceof Error ? error : new Error('idle')),
+      );
+    }
+    this.#clock.setTimer(UNPROVED_TIMEOUT_MS, () => {
+      if (connection.status !== 'open' || this.#proofs.has(connection)) return;
+      const peer = connection.remotePeer.toString();
+      this.#refusals.stranger(undefined, { peer });
+      connection.abort(new Error('no proof of membership'));
+    });
+  }
+
+  async #accept(stream: Stream, connection: Connection): Promise<void> {
+    const from = toNodeId(connection.remotePeer.toString());
+    const options = { what: `the proof of ${from}`, timeoutMs: ANSWER_TIMEOUT_MS };
+    try {
+      await withDeadline(this.#clock, options, async (signal) => {
+        await this.#proofs.accept(stream, connection, signal);
+        this.#gate.proved(connection);
+        await stream.close({ signal });
+      });
+    } catch (error) {
+      this.#refusals.stranger(error, { peer: from });
+      // Time for the refusal to arrive; the connection then goes with all its streams.
+      this.#clock.setTimer(REFUSAL_TIMEOUT_MS, () => connection.abort(new Error('no member')));
+    }
+  }
+
   async #serve(stream: Stream, connection: Connection): Promise<void> {
     const from = toNodeId(connection.remotePeer.toString());
     const options = { what: `a control message of ${from}`, timeoutMs: ANSWER_TIMEOUT_MS };
+    const leave = this.#gate.enterRequest(from);
     try {
       await withDeadline(this.#clock, options, async (signal) => {
-        const message = await receiveMessage(stream, signal);
-        const reply = await this.#handler?.(from, message);
+        if (!this.#proofs.has(connection)) {
+          throw new PeerError('forbidden', `${from} asks before it has proved that it is a member`);
+        }
+        const reply =
+          typeof leave === 'string'
+            ? errorReply('busy', `too many control messages (${leave})`)
+            : await this.#handler?.(from, await receiveMessage(stream, signal));
         if (reply === undefined) throw new PeerError('failed', 'nobody answers here');
         stream.send(encodeFrame(reply));
         await stream.close({ signal });
@@ -184,6 +275,8 @@ export class Libp2pControl implements ControlTransport {
     } catch (error) {
       this.#logger.debug({ peer: from, err: error }, 'a control stream broke');
       stream.abort(error instanceof Error ? error : new Error('broken'));
+    } finally {
+      if (typeof leave !== 'string') leave();
     }
   }
 }

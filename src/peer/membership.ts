@@ -5,56 +5,66 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Random } from '../runtime/random.ts';
 import type { AddressBook } from './address-book.ts';
 import { type GroupView, type Member, type Membership, PeerError } from './block-exchange.ts';
-import type { WireRecord } from './checked-msgpack.ts';
-import type { ControlTarget } from './control-plane.ts';
 import { toMultiaddr } from './dialable-addresses.ts';
 import type { DiscoverySource } from './discovery-source.ts';
-import type { GroupControl } from './group-control.ts';
-import { encodeHello, OTHERS_MAX, parseHello } from './hello-message.ts';
-import { MemberTable } from './member-table.ts';
+import { Bootstrap } from './gossip/bootstrap.ts';
+import { FailureDetector } from './gossip/failure-detector.ts';
+import { Gossip } from './gossip/gossip.ts';
+import type { GossipHandler, GossipLink } from './gossip/gossip-link.ts';
+import type { GossipMessage, ProbeQuestion } from './gossip/gossip-message.ts';
+import type { MemberRecord } from './gossip/member-record.ts';
+import { MemberTable } from './gossip/member-table.ts';
+import { ViewKeeper } from './gossip/view-keeper.ts';
+import type { HealthBook, PeerState } from './peer-health.ts';
 import type { PeerMetrics } from './peer-metrics.ts';
-import { SuspectWatch } from './suspect-watch.ts';
 
 /** JuiceFS refreshes its sessions every 12 s; looking more often finds nothing new. */
 export const DEFAULT_DISCOVERY_INTERVAL_MS = 12_000;
-const DISCOVERY_TIMEOUT_MS = 5000;
-/** A handshake on a busy machine takes some 100 ms. */
-const HELLO_TIMEOUT_MS = 2000;
-/** How long `start` waits for the first round. */
-const JOIN_TIMEOUT_MS = 3000;
+/** How long `start` waits for the first contact. */
+const JOIN_TIMEOUT_MS = 3_000;
 const GOODBYE_TIMEOUT_MS = 500;
-const PARALLEL_HELLOS = 16;
-/** Members asked again in each round, those not heard of for longest first. */
-const CHECKS_PER_ROUND = 8;
+/** Members that are told goodbye; they tell the others. */
+const GOODBYES_MAX = 16;
+/** Each member asks one other so often. */
+const TICK_MS = 1_000;
+/** After a connection ended, so that of many that notice it some hear of it before they ask. */
+const LOST_SPREAD_MS = 50;
+/** So many of the group look after a member whose connection ended; in large groups idle ones are closed. */
+const LOST_LOOKERS = 16;
 
 /** What a membership works with. */
 export interface MembershipOptions {
   /** Ourselves; weight 0 when we share nothing. Addresses may be empty until `start`. */
   readonly self: () => Member;
-  readonly control: GroupControl;
+  readonly link: GossipLink & { handle(handler: GossipHandler): void };
   readonly book: AddressBook;
-  /** Undefined: only `peers` and those who say hello. */
+  readonly health: HealthBook;
+  /** Undefined: only `peers` and those who come to us. */
   readonly discovery: DiscoverySource | undefined;
   /** Addresses of nodes to join, as `toMultiaddr` understands them. */
   readonly peers: readonly string[];
+  /** Between two looks at `discovery` of the whole group. */
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: PeerMetrics;
   readonly logger: Logger;
-  /** Called when a member has left for good. */
+  /** Called when a member has left, is dead, or runs anew under its name. */
   readonly onGone: (node: NodeId) => void;
 }
 
-/** Follows the group by discovery, hellos and failures. */
+/**
+ * Follows the group by gossip: {@link Bootstrap} finds the first members, {@link Gossip} spreads what
+ * is known of them, {@link FailureDetector} finds out who is gone.
+ */
 export class GroupMembership implements Membership {
   readonly #options: MembershipOptions;
-  readonly #table: MemberTable;
-  readonly #suspects: SuspectWatch;
-  readonly #peers: readonly string[];
-  /** Who answered at a configured address. */
-  readonly #answeredAt = new Map<string, NodeId>();
-  #listed: ReadonlySet<NodeId> = new Set();
+  readonly #self: NodeId;
+  readonly #table = new MemberTable();
+  readonly #gossip: Gossip;
+  readonly #detector: FailureDetector;
+  readonly #bootstrap: Bootstrap;
+  readonly #views: ViewKeeper;
   #timer: Timer | undefined;
   #stopping = new AbortController();
   #running = false;
@@ -62,262 +72,177 @@ export class GroupMembership implements Membership {
   /** @throws AddressError when an address in `peers` makes no sense */
   constructor(options: MembershipOptions) {
     this.#options = options;
-    this.#peers = options.peers.map(toMultiaddr);
-    this.#table = new MemberTable(options.self());
-    this.#suspects = new SuspectWatch({
-      clock: options.clock,
-      random: options.random,
-      check: (node) => this.#check(node),
-      isListed: (node) => this.#listed.has(node),
-      forget: (node) => this.#forget(node),
+    const member = options.self();
+    this.#self = member.nodeId;
+    this.#table.apply({ member, incarnation: 0, state: 'alive' });
+    const table = this.#table;
+    const shared = { ...options, self: this.#self, table, signal: () => this.#stopping.signal };
+    this.#gossip = new Gossip({
+      ...shared,
+      epoch: () => this.#views.view.epoch,
+      onEpoch: (epoch, isSame) => this.#views.heardEpoch(epoch, isSame),
+      onNews: (news) => this.#onNews(news),
+      onSelf: (record) => this.#object(record),
+      onHeard: (node) => this.#detector.heard(node),
+      onSilent: (node) => void this.#detector.look(node),
     });
-    options.control.on('hello', (from, message) => this.#onHello(from, message));
-    options.control.on('goodbye', (from) => this.#onGoodbye(from));
-    this.#table.subscribe(({ members }) => options.metrics.members.set(members.length));
+    const onDoubt = () => this.#views.refresh();
+    this.#detector = new FailureDetector({ ...shared, gossip: this.#gossip, onDoubt });
+    const peers = options.peers.map(toMultiaddr);
+    this.#bootstrap = new Bootstrap({ ...shared, gossip: this.#gossip, peers });
+    const isDoubted = (node: NodeId) => this.#detector.isDoubted(node);
+    this.#views = new ViewKeeper({ self: this.#self, table, isDoubted });
+    this.#views.subscribe(({ members }) => options.metrics.members.set(members.length));
+    options.link.handle({
+      hear: (from, message) => this.#hear(from, message),
+      probe: (_from, question) => this.#probe(question),
+    });
   }
 
   current(): GroupView {
-    return this.#table.view;
+    return this.#views.view;
+  }
+
+  /** All that is known of the group, of members that are gone too. */
+  roster(): readonly MemberRecord[] {
+    return [...this.#table.records()];
+  }
+
+  /** How this node sees another one. */
+  stateOf(node: NodeId): PeerState {
+    const state = this.#table.get(node)?.state;
+    if (state !== 'alive' && state !== 'suspect') return 'unknown';
+    return state === 'suspect' || this.#detector.isDoubted(node) ? 'suspected' : 'up';
   }
 
   subscribe(onChange: (view: GroupView) => void): () => void {
-    return this.#table.subscribe(onChange);
+    return this.#views.subscribe(onChange);
   }
 
-  /** Joins the group; resolves after the first round, or 3 s, even when nobody is found. */
+  /** Joins the group; resolves after the first contacts, or 3 s, even when nobody is found. */
   async start(signal?: AbortSignal): Promise<void> {
+    const { clock, metrics, logger } = this.#options;
     this.#stopping = new AbortController();
     this.#running = true;
-    this.#table.setSelf(this.#options.self());
-    this.#options.metrics.members.set(this.#table.view.members.length);
+    logger.info({ node: this.#self }, 'this node joins the group');
+    this.#speak(clock.wallMs());
+    metrics.members.set(this.#views.view.members.length);
+    this.#arm();
     const options = { what: 'joining the group', timeoutMs: JOIN_TIMEOUT_MS, signal };
     try {
-      await withDeadline(this.#options.clock, options, () => this.#round());
+      await withDeadline(clock, options, () => this.#bootstrap.start());
     } catch (error) {
       if (signal?.aborted) {
         await this.stop();
         throw error;
       }
-      this.#options.logger.warn({ err: error }, 'the group is joined later');
+      logger.warn({ err: error }, 'the group is joined later');
     }
   }
 
   /** Says goodbye. */
   async stop(): Promise<void> {
     if (!this.#running) return;
+    const { clock, logger, random } = this.#options;
     this.#running = false;
     this.#timer?.cancel();
-    this.#suspects.stop();
-    const present = this.#table.known().filter(({ suspected }) => !suspected);
-    this.#stopping.abort(new PeerError('unreachable', 'the peer host stops'));
-    const { clock, logger } = this.#options;
+    this.#bootstrap.stop();
+    this.#detector.stop();
+    const own = this.#own();
+    this.#table.apply({ ...own, state: 'left' });
     const options = { what: 'saying goodbye', timeoutMs: GOODBYE_TIMEOUT_MS };
-    const goodbyes = Promise.allSettled(present.map(({ member }) => this.#goodbye(member)));
-    await withDeadline(clock, options, () => goodbyes).catch((error: unknown) => {
-      logger.debug({ err: error }, 'not everyone heard the goodbye');
-    });
+    const others = this.#table.pick(GOODBYES_MAX, random, ({ state }) => state === 'alive');
+    const goodbyes = others.map(({ member }) => this.#gossip.talk(member, options));
+    await withDeadline(clock, options, () => Promise.allSettled(goodbyes)).catch((error: unknown) =>
+      logger.debug({ err: error }, 'not everyone heard the goodbye'),
+    );
+    this.#stopping.abort(new PeerError('unreachable', 'the peer host stops'));
+    this.#gossip.stop();
   }
 
   /**
-   * A request to a member failed: it leaves the view until it answers again. Is asked after 0.5 s,
-   * then at doubling intervals up to 5 s.
+   * A request to a member failed: this node passes it over until it answers again, and finds out
+   * with others whether it is gone.
    */
   reportFailure(node: NodeId): void {
-    if (!this.#running || !this.#table.suspect(node)) return;
-    this.#options.metrics.suspicions.add();
-    this.#options.logger.warn({ peer: node }, 'a member is suspected');
-    this.#suspects.watch(node);
+    if (this.#running) this.#detector.report(node);
   }
 
   /** The last connection to a member ended: it may have crashed, which one question shows. */
   connectionLost(node: NodeId): void {
-    const known = this.#table.get(node);
-    if (!this.#running || known === undefined || known.suspected) return;
-    this.#hello(targetOf(known.member)).catch((error: unknown) => {
-      this.#options.logger.info({ peer: node, err: error }, 'a member is gone');
-      this.reportFailure(node);
+    const { clock, random } = this.#options;
+    if (!this.#running || random.below(this.#table.presentCount) >= LOST_LOOKERS) return;
+    clock.setTimer(random.below(LOST_SPREAD_MS), () => {
+      if (this.#running) void this.#detector.look(node);
     });
   }
 
   /** Tells everyone that our weight or addresses are now what `self` says. */
-  async announce(): Promise<void> {
-    this.#table.setSelf(this.#options.self());
-    await this.#helloAll(this.#table.known().map(({ member }) => targetOf(member)));
+  announce(): void {
+    if (this.#running) this.#speak(this.#own().incarnation + 1);
   }
 
-  async #round(): Promise<void> {
-    this.#timer?.cancel();
-    try {
-      await this.#roundOnce();
-    } finally {
-      this.#armTimer();
-    }
+  #own(): MemberRecord {
+    return this.#table.get(this.#self) as MemberRecord;
   }
 
-  async #roundOnce(): Promise<void> {
-    const found = await this.#discover();
-    if (found !== undefined) await this.#removeUnlisted(found);
-    const strangers = (found ?? []).filter(({ nodeId }) => this.#isNew(nodeId)).map(targetOf);
-    await this.#helloAll([...strangers, ...this.#unansweredPeers(), ...this.#leastHeard()]);
+  /** Says of ourselves what is true now. @param incarnation - at least */
+  #speak(incarnation: number, joinedMs?: number): void {
+    const higher = Math.max(Math.floor(incarnation), this.#own().incarnation + 1);
+    this.#gossip.announce({ member: this.#options.self(), incarnation: higher, state: 'alive' });
+    this.#views.refresh(joinedMs);
   }
 
-  async #discover(): Promise<readonly Member[] | undefined> {
-    const { discovery, clock, logger, metrics } = this.#options;
-    if (discovery === undefined) return undefined;
-    const signal = this.#stopping.signal;
-    const options = { what: 'discovery', timeoutMs: DISCOVERY_TIMEOUT_MS, signal };
-    try {
-      const found = await withDeadline(clock, options, (inner) => discovery.list(inner));
-      this.#listed = new Set(found.map(({ nodeId }) => nodeId));
-      return found;
-    } catch (error) {
-      // Who was there stays: an unreachable database must not break up the group.
-      metrics.discoveryErrors.add();
-      logger.warn({ err: error }, 'discovery failed');
-      return undefined;
-    }
+  /** Somebody takes us for gone, or for who we were before a restart. */
+  #object(record: MemberRecord): void {
+    if (!this.#running) return;
+    const { clock, metrics, logger } = this.#options;
+    const { state, incarnation } = record;
+    metrics.objections.add();
+    if (state !== 'alive') logger.warn({ state }, 'others took this node for gone; it objects');
+    // Meanwhile the next owners have got what we own.
+    this.#speak(incarnation + 1, clock.nowMs());
+    this.#detector.wasAway();
   }
 
-  /** Members whose session is gone stay only if they still answer. */
-  async #removeUnlisted(found: readonly Member[]): Promise<void> {
-    const listed = new Set(found.map(({ nodeId }) => nodeId));
-    const gone = this.#table
-      .known()
-      .filter(({ member, suspected }) => !suspected && !listed.has(member.nodeId));
-    const oldest = gone.sort((a, b) => a.heardMs - b.heardMs).slice(0, PARALLEL_HELLOS);
-    const checks = oldest.map(async ({ member }) => {
-      if (!(await this.#check(member.nodeId))) this.#forget(member.nodeId);
-    });
-    await Promise.all(checks);
-  }
-
-  #isNew(node: NodeId): boolean {
-    return node !== this.#table.self.nodeId && this.#table.get(node) === undefined;
-  }
-
-  #unansweredPeers(): ControlTarget[] {
-    const missing = this.#peers.filter((address) => {
-      const node = this.#answeredAt.get(address);
-      return node === undefined || this.#isNew(node);
-    });
-    return missing.map((address) => ({ nodeId: undefined, addresses: [address] }));
-  }
-
-  #leastHeard(): ControlTarget[] {
-    const present = this.#table.known().filter(({ suspected }) => !suspected);
-    present.sort((a, b) => a.heardMs - b.heardMs);
-    return present.slice(0, CHECKS_PER_ROUND).map(({ member }) => targetOf(member));
-  }
-
-  /** Says hello to all, a few at a time. Who does not answer is left out, or suspected. */
-  async #helloAll(targets: readonly ControlTarget[]): Promise<void> {
-    const queue = [...targets];
-    const seen = new Set(queue.map(({ nodeId }) => nodeId));
-    const work = async () => {
-      for (let target = queue.shift(); target !== undefined; target = queue.shift()) {
-        if (this.#stopping.signal.aborted) return;
-        for (const other of await this.#helloOrReport(target)) {
-          if (other.nodeId === undefined || seen.has(other.nodeId)) continue;
-          seen.add(other.nodeId);
-          if (this.#isNew(other.nodeId)) queue.push(other);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: PARALLEL_HELLOS }, work));
-  }
-
-  async #helloOrReport(target: ControlTarget): Promise<readonly ControlTarget[]> {
-    try {
-      return await this.#hello(target);
-    } catch (error) {
-      const peer = target.nodeId ?? target.addresses.join();
-      this.#options.logger.info({ peer, err: error }, 'a node did not answer our hello');
-      if (target.nodeId !== undefined) this.reportFailure(target.nodeId);
-      return [];
-    }
-  }
-
-  /** @returns whom the other node knows @throws PeerError */
-  async #hello(target: ControlTarget): Promise<readonly ControlTarget[]> {
-    const { control, logger } = this.#options;
-    const message = { type: 'hello', ...this.#describe() };
-    const signal = this.#stopping.signal;
-    const options = { timeoutMs: HELLO_TIMEOUT_MS, signal, dropSilent: true };
-    const answer = await control.ask(target, message, options);
-    const hello = parseHello(answer.reply);
-    if (target.nodeId === undefined) {
-      for (const address of target.addresses) this.#answeredAt.set(address, answer.from);
-    } else if (target.nodeId !== answer.from) {
-      throw new PeerError('protocol', `${answer.from} answers instead of ${target.nodeId}`);
-    }
-    if (this.#isNew(answer.from)) logger.info({ peer: answer.from }, 'a member was found');
-    this.#hear({ ...hello, nodeId: answer.from });
-    return hello.others;
-  }
-
-  async #check(node: NodeId): Promise<boolean> {
-    const known = this.#table.get(node);
-    if (known === undefined) return false;
-    try {
-      await this.#hello(targetOf(known.member));
-      return true;
-    } catch (error) {
-      this.#options.logger.debug({ peer: node, err: error }, 'a member does not answer');
-      return false;
-    }
-  }
-
-  #onHello(from: NodeId, message: WireRecord): WireRecord {
-    const hello = parseHello(message);
+  #hear(from: NodeId, message: GossipMessage): GossipMessage {
     if (!this.#running) throw new PeerError('failed', 'this node is not in the group');
-    if (this.#isNew(from)) this.#options.logger.info({ peer: from }, 'a member joined');
-    this.#hear({ ...hello, nodeId: from });
-    return this.#describe();
+    return this.#gossip.hear(from, message);
   }
 
-  #hear({ nodeId, addresses, weight }: Member): void {
-    if (!this.#running) return;
-    this.#options.book.set(nodeId, addresses);
-    this.#suspects.clear(nodeId);
-    this.#table.hear({ nodeId, addresses, weight }, this.#options.clock.nowMs());
+  #probe(question: ProbeQuestion): Promise<boolean> {
+    if (!this.#running) throw new PeerError('failed', 'this node is not in the group');
+    return this.#detector.probe(question);
   }
 
-  #onGoodbye(from: NodeId): WireRecord {
-    this.#options.logger.info({ peer: from }, 'a member left');
-    this.#forget(from);
-    return {};
+  #onNews(news: readonly MemberRecord[]): void {
+    const { book, logger, clock } = this.#options;
+    const { members, suspected = [] } = this.#views.view;
+    const before = new Map([...members, ...suspected].map((member) => [member.nodeId, member]));
+    for (const { member, state } of news) {
+      const { nodeId, addresses, weight, startedAtMs } = member;
+      const known = before.get(nodeId);
+      logger.info({ peer: nodeId, state, weight }, 'news of a member');
+      const isPresent = state === 'alive' || state === 'suspect';
+      if (isPresent) book.set(nodeId, addresses);
+      else book.delete(nodeId);
+      const isAnew = known !== undefined && known.startedAtMs !== startedAtMs;
+      if (isAnew || !isPresent) this.#options.onGone(nodeId);
+    }
+    this.#detector.note(news);
+    // Until now we were alone; what we own from here on others have had.
+    const joinedMs = this.#views.view.joinedMs ?? clock.nowMs();
+    this.#views.refresh(joinedMs);
   }
 
-  async #goodbye(member: Member): Promise<void> {
-    const options = { timeoutMs: GOODBYE_TIMEOUT_MS };
-    await this.#options.control.ask(targetOf(member), { type: 'goodbye' }, options);
-  }
-
-  #forget(node: NodeId): void {
-    this.#suspects.forget(node);
-    this.#options.book.delete(node);
-    this.#table.remove(node);
-    this.#options.onGone(node);
-  }
-
-  /** What a hello says: ourselves, and a few others at random. */
-  #describe(): WireRecord {
-    const others = this.#table.view.members.filter(({ nodeId }) => this.#table.get(nodeId));
-    const from = others.length > OTHERS_MAX ? this.#options.random.below(others.length) : 0;
-    return encodeHello(this.#table.self, [...others.slice(from), ...others.slice(0, from)]);
-  }
-
-  #armTimer(): void {
-    if (!this.#running) return;
-    const { intervalMs, random, clock, logger } = this.#options;
+  #arm(): void {
+    const { clock, random } = this.#options;
     // Between 0.75 and 1.25 of the interval, so that nodes started together spread out.
-    const delayMs = intervalMs * (0.75 + random.below(1000) / 2000);
+    const delayMs = TICK_MS * (0.75 + random.below(1000) / 2000);
     this.#timer = clock.setTimer(delayMs, () => {
-      this.#round().catch((error: unknown) => logger.error({ err: error }, 'a round broke'));
+      if (!this.#running) return;
+      this.#detector.tick();
+      this.#arm();
     });
   }
-}
-
-function targetOf({ nodeId, addresses }: Member): ControlTarget {
-  return { nodeId, addresses };
 }

@@ -6,26 +6,42 @@ import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { AddressBook } from './address-book.ts';
 import { BlockClient, DEFAULT_FETCH_TIMEOUTS, type FetchTimeouts } from './block-client.ts';
-import { type BlockHandler, PeerError, type PeerHost } from './block-exchange.ts';
+import { type BlockHandler, type Member, PeerError, type PeerHost } from './block-exchange.ts';
 import { BulkDialer } from './bulk-dialer.ts';
+import type { BulkListener, ListenerMaker } from './bulk-listener.ts';
 import { BulkServer } from './bulk-server.ts';
 import { DEFAULT_SERVE_TIMEOUTS, type ServeTimeouts } from './bulk-session.ts';
 import { DEFAULT_POOL, type PoolOptions } from './connection-pool.ts';
+import { DEFAULT_CONTROL_LIMITS } from './control-gate.ts';
 import type { ControlTransport } from './control-plane.ts';
-import { dialableAddresses, hostOf } from './dialable-addresses.ts';
+import { dialableAddresses, hostOf, withoutPeerId } from './dialable-addresses.ts';
 import type { DiscoverySource } from './discovery-source.ts';
 import { GroupControl, type GroupName } from './group-control.ts';
+import type { GroupKey } from './group-key.ts';
 import type { PeerIdentity } from './identity.ts';
 import { Libp2pControl } from './libp2p-control.ts';
+import { ControlGossipLink } from './gossip/gossip-link.ts';
+import { TOLD_ADDRESSES_MAX } from './gossip/gossip-message.ts';
 import { DEFAULT_DISCOVERY_INTERVAL_MS, GroupMembership } from './membership.ts';
+import { controlProof, type MemberCredentials } from './member-credentials.ts';
 import type { Network } from './network.ts';
+import { HealthBook, type PeerHealth } from './peer-health.ts';
 import { type PeerMetrics, peerMetrics } from './peer-metrics.ts';
+import { SPOKEN_VERSIONS, type VersionRange } from './protocol-version.ts';
+import { Refusals } from './refusals.ts';
+import { ReportExchange } from './report-exchange.ts';
 import { DEFAULT_SERVE_LIMITS, ServeLimits, type ServeLimitOptions } from './serve-limits.ts';
-import { TicketOffice } from './ticket-office.ts';
+import { type WarmClient, WarmExchange, type WarmHandler } from './warm-exchange.ts';
 
 /** Settings of a peer host; what is left out has a default. */
 export interface PeerHostOptions {
   readonly name: GroupName;
+  /** What only members know. */
+  readonly key: GroupKey;
+  /** Default {@link SPOKEN_VERSIONS}. */
+  readonly versions?: VersionRange;
+  /** Encrypt bulk connections and refuse others; the control channel always is encrypted. Default no. */
+  readonly encrypted?: boolean | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly network: Network;
@@ -39,10 +55,17 @@ export interface PeerHostOptions {
   readonly announce?: readonly string[];
   /** Our share of the blocks; default 100, 0 when we only read. */
   readonly weight?: number;
+  /** Where this node stands, e.g. a rack. */
+  readonly zone?: string | undefined;
+  /** Of the program, told to others. */
+  readonly version?: string | undefined;
+  /** On bulk connections. */
   readonly limits?: Partial<ServeLimitOptions>;
   readonly serveTimeouts?: Partial<ServeTimeouts>;
   readonly fetchTimeouts?: Partial<FetchTimeouts>;
   readonly pool?: Partial<PoolOptions>;
+  /** Who takes bulk connections; default: this thread. */
+  readonly listener?: ListenerMaker | undefined;
 }
 
 /** How a membership finds others. */
@@ -60,17 +83,22 @@ const DEFAULT_WEIGHT = 100;
 /** Our presence among the peers: a control channel, a bulk port beside it, and their client. */
 export class MeshPeerHost implements PeerHost {
   readonly nodeId: NodeId;
+  /** Asks others how they are doing, and answers them. */
+  readonly reports: ReportExchange;
   readonly #transport: ControlTransport;
   readonly #options: PeerHostOptions;
   readonly #metrics: PeerMetrics;
   readonly #control: GroupControl;
   readonly #book = new AddressBook();
-  readonly #tickets: TicketOffice;
+  readonly #health = new HealthBook();
+  readonly #credentials: MemberCredentials;
   readonly #client: BlockClient;
+  readonly #dialer: BulkDialer;
+  readonly #warm: WarmExchange;
   #weight: number;
   #addresses: readonly string[] = [];
   #handler: BlockHandler | undefined;
-  #server: BulkServer | undefined;
+  #server: BulkListener | undefined;
   #membership: GroupMembership | undefined;
 
   /** @param transport - what carries control messages; {@link libp2pPeerHost} chooses libp2p */
@@ -81,24 +109,29 @@ export class MeshPeerHost implements PeerHost {
     this.#options = options;
     this.#weight = options.weight ?? DEFAULT_WEIGHT;
     this.#metrics = peerMetrics(options.metrics);
-    this.#tickets = new TicketOffice(clock, random);
-    const { name } = options;
+    const { name, key, versions = SPOKEN_VERSIONS, encrypted } = options;
+    this.#credentials = { self: this.nodeId, name, key, versions, encrypted };
     this.#control = new GroupControl(transport, { name, clock, metrics: this.#metrics, logger });
-    this.#control.on('ticket', (from) => this.#giveTicket(from));
+    this.#warm = new WarmExchange(this.#control, this.#book);
+    this.reports = new ReportExchange(this.#control, this.#book);
+    this.#control.on('bulk', () => this.#bulkPlace());
     const timeouts = { ...DEFAULT_FETCH_TIMEOUTS, ...options.fetchTimeouts };
-    const dialer = new BulkDialer({
+    this.#dialer = new BulkDialer({
       control: this.#control,
       book: this.#book,
       network,
       clock,
-      timeoutMs: timeouts.connectMs,
+      random,
+      credentials: this.#credentials,
+      timeoutMs: (node) => timeouts.connectMs ?? this.#health.deadlineMs(node, 'connect'),
     });
     this.#client = new BlockClient({
       clock,
       metrics: this.#metrics,
+      health: this.#health,
       timeouts,
       pool: { ...DEFAULT_POOL, ...options.pool },
-      dial: (node, signal) => dialer.dial(node, signal),
+      dial: (node, signal) => this.#dialer.dial(node, signal),
     });
     transport.watch((node) => this.#membership?.connectionLost(node));
   }
@@ -109,6 +142,20 @@ export class MeshPeerHost implements PeerHost {
 
   get client(): BlockClient {
     return this.#client;
+  }
+
+  get health(): PeerHealth {
+    return this.#health;
+  }
+
+  /** Asks others to fill and clear their caches. */
+  get warm(): WarmClient {
+    return this.#warm;
+  }
+
+  /** Answers what others ask of our cache, from now on. */
+  handleWarm(handler: WarmHandler): void {
+    this.#warm.handle(handler);
   }
 
   /** Port for bulk connections, once started. */
@@ -129,10 +176,12 @@ export class MeshPeerHost implements PeerHost {
   membership(options: JoinOptions = {}): GroupMembership {
     assert(this.#membership === undefined, 'a host has one membership');
     const { clock, random, logger } = this.#options;
+    const startedAtMs = Math.round(clock.wallMs());
     this.#membership = new GroupMembership({
-      self: () => ({ nodeId: this.nodeId, addresses: this.#addresses, weight: this.#weight }),
-      control: this.#control,
+      self: () => this.#member(startedAtMs),
+      link: new ControlGossipLink(this.#control),
       book: this.#book,
+      health: this.#health,
       discovery: options.discovery,
       peers: options.peers ?? [],
       intervalMs: options.intervalMs ?? DEFAULT_DISCOVERY_INTERVAL_MS,
@@ -140,15 +189,26 @@ export class MeshPeerHost implements PeerHost {
       random,
       metrics: this.#metrics,
       logger,
-      onGone: (node) => this.#client.forget(node),
+      onGone: (node) => {
+        this.#client.forget(node);
+        this.#dialer.forget(node);
+        this.#health.forget(node);
+      },
     });
-    return this.#membership;
+    const membership = this.#membership;
+    this.#health.follow((node) => membership.stateOf(node));
+    return membership;
+  }
+
+  /** Our share of the blocks at present. */
+  get weight(): number {
+    return this.#weight;
   }
 
   /** Changes our share of the blocks and tells everyone, e.g. 0 to drain this node. */
-  async setWeight(weight: number): Promise<void> {
+  setWeight(weight: number): void {
     this.#weight = weight;
-    await this.#membership?.announce();
+    this.#membership?.announce();
   }
 
   /** @throws PeerError (`failed`) when it cannot listen; AddressError for a bad `announce` */
@@ -187,25 +247,37 @@ export class MeshPeerHost implements PeerHost {
     await this.#transport.stop();
   }
 
-  #makeServer(): BulkServer {
-    const { clock, logger, network } = this.#options;
+  #makeServer(): BulkListener {
+    const { clock, logger, network, random, listener } = this.#options;
     assert(this.#handler !== undefined, 'handle() comes before start()');
+    const handler = this.#handler;
+    const credentials = this.#credentials;
     const limits = { ...DEFAULT_SERVE_LIMITS, ...this.#options.limits };
-    const context = {
-      handler: this.#handler,
-      limits: new ServeLimits(limits),
-      timeouts: { ...DEFAULT_SERVE_TIMEOUTS, ...this.#options.serveTimeouts },
-      clock,
-      metrics: this.#metrics,
-      logger,
-    };
+    const timeouts = { ...DEFAULT_SERVE_TIMEOUTS, ...this.#options.serveTimeouts };
+    if (listener !== undefined) return listener({ handler, credentials, limits, timeouts });
+    const metrics = this.#metrics;
+    const refusals = new Refusals('bulk', { metrics, clock, logger });
+    const common = { handler, timeouts, clock, metrics, logger };
+    const context = { ...common, refusals, limits: new ServeLimits(limits) };
     const strangersMax = limits.strangers;
-    return new BulkServer({ network, tickets: this.#tickets, context, strangersMax });
+    return new BulkServer({ network, credentials, random, context, strangersMax });
   }
 
-  #giveTicket(from: NodeId) {
+  /** Ourselves, as others hear of us. */
+  #member(startedAtMs: number): Member {
+    const { zone, version } = this.#options;
+    // Whose addresses they are stands beside them.
+    const addresses = this.#addresses
+      .slice(0, TOLD_ADDRESSES_MAX)
+      .map((address) => withoutPeerId(address, this.nodeId));
+    const { nodeId } = this;
+    return { nodeId, addresses, weight: this.#weight, zone, version, startedAtMs };
+  }
+
+  #bulkPlace() {
     const hosts = new Set(this.#addresses.map(hostOf));
-    return { port: this.bulkPort, ticket: this.#tickets.issue(from), hosts: [...hosts] };
+    const encrypted = this.#credentials.encrypted === true;
+    return { port: this.bulkPort, hosts: [...hosts], encrypted };
   }
 }
 
@@ -221,8 +293,20 @@ async function listening(what: string, started: Promise<void>): Promise<void> {
 /** A peer host over libp2p. @param options - `port`: for libp2p; default 0, any */
 export function libp2pPeerHost(
   identity: PeerIdentity,
-  options: PeerHostOptions & { readonly port?: number },
+  options: PeerHostOptions & {
+    readonly port?: number;
+    readonly controlLimits?: Partial<ServeLimitOptions>;
+  },
 ): MeshPeerHost {
   const { host = '0.0.0.0', port = 0, clock, logger } = options;
-  return new MeshPeerHost(new Libp2pControl({ identity, host, port, clock, logger }), options);
+  const { name, key, random, versions = SPOKEN_VERSIONS } = options;
+  const credentials = { self: identity.nodeId, name, key, versions };
+  const proof = () => controlProof(credentials, random);
+  const metrics = peerMetrics(options.metrics);
+  const refusals = new Refusals('control', { metrics, clock, logger });
+  const limits = { ...DEFAULT_CONTROL_LIMITS, ...options.controlLimits };
+  return new MeshPeerHost(
+    new Libp2pControl({ identity, proof, refusals, limits, host, port, clock, logger }),
+    options,
+  );
 }

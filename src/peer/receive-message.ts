@@ -20,17 +20,10 @@ export async function receiveMessage(stream: Stream, signal: AbortSignal): Promi
       decoder.stop();
     },
   });
-  const onAbort = () => stream.abort(abortReason(signal));
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    await feed(stream, (chunk) => {
-      decoder.push(chunk);
-      return message === undefined;
-    });
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
-  if (signal.aborted) throw abortReason(signal);
+  await feed(stream, signal, (chunk) => {
+    decoder.push(chunk);
+    return message === undefined;
+  });
   if (message === undefined) {
     throw new PeerError('unreachable', 'the control stream ended early', { retryable: true });
   }
@@ -38,15 +31,22 @@ export async function receiveMessage(stream: Stream, signal: AbortSignal): Promi
 }
 
 /**
- * Hands the stream's bytes on until `take` wants no more. The stream's own iterator closes it when
- * it is left, and an answer still has to go out.
+ * Hands the stream's bytes on until `take` wants no more, or the stream ends. The stream's own
+ * iterator closes it when it is left, and an answer still has to go out.
+ *
+ * @throws what `take` throws; the signal's reason when aborted, and the stream is then aborted, too
  */
-function feed(stream: Stream, take: (chunk: Uint8Array) => boolean): Promise<void> {
+export function feed(
+  stream: Stream,
+  signal: AbortSignal,
+  take: (chunk: Uint8Array) => boolean,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const finish = (error?: Error) => {
       stream.removeEventListener('message', onMessage);
       stream.removeEventListener('close', onEnd);
       stream.removeEventListener('remoteCloseWrite', onEnd);
+      signal.removeEventListener('abort', onAbort);
       if (error === undefined) resolve();
       else reject(error);
     };
@@ -59,8 +59,16 @@ function feed(stream: Stream, take: (chunk: Uint8Array) => boolean): Promise<voi
     };
     // What has arrived before the end is dispatched in a microtask that is already queued.
     const onEnd = () => queueMicrotask(() => finish());
+    const onAbort = () => {
+      finish(abortReason(signal));
+      stream.abort(abortReason(signal));
+    };
     stream.addEventListener('message', onMessage);
     stream.addEventListener('close', onEnd);
     stream.addEventListener('remoteCloseWrite', onEnd);
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    // It may have ended before anybody listened.
+    else if (stream.remoteWriteStatus === 'closed') onEnd();
   });
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { BlockId } from '../block/block-key.ts';
 import type { NodeId } from '../block/node-id.ts';
-import { hashText, wordOf } from './stable-hash.ts';
+import { hashText, wordOf } from '../runtime/stable-hash.ts';
 
 /** A node and its relative share of the keys. */
 export interface RingMember {

@@ -29,3 +29,12 @@ export const systemClock: Clock = {
     return { cancel: () => clearTimeout(handle) };
   },
 };
+
+/**
+ * Milliseconds of the machine's monotonic clock: unlike {@link Clock.nowMs} of the system's clock, it
+ * has one origin for all threads.
+ */
+export function machineMs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1000 + nanoseconds / 1e6;
+}

@@ -62,6 +62,29 @@ export async function withDeadline<T>(
   }
 }
 
+/**
+ * Whether a promise settles within `ms`, which may be infinite. Does not reject, and ends nothing: the
+ * promise is the caller's.
+ */
+export async function settlesWithin(
+  promise: Promise<unknown>,
+  clock: Clock,
+  ms: number,
+): Promise<boolean> {
+  const settled = promise.then(
+    () => true,
+    () => true,
+  );
+  if (ms === Number.POSITIVE_INFINITY) return await settled;
+  const over = Promise.withResolvers<boolean>();
+  const timer = clock.setTimer(ms, () => over.resolve(false));
+  try {
+    return await Promise.race([settled, over.promise]);
+  } finally {
+    timer.cancel();
+  }
+}
+
 /** The error to throw for an aborted signal: its reason when that is an error. */
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;

@@ -45,24 +45,49 @@ export interface MemoryMetrics extends Metrics {
 
 /** @returns metrics that live in memory only */
 export function memoryMetrics(): MemoryMetrics {
-  const values = new Map<string, number>();
-  const bump = (key: string, amount: number) => values.set(key, (values.get(key) ?? 0) + amount);
+  const cells = new Map<string, { value: number }>();
+  const cellOf = ({ name, labels }: MetricSpec): { value: number } => {
+    const key = metricKey(name, labels);
+    const known = cells.get(key);
+    if (known !== undefined) return known;
+    const cell = { value: 0 };
+    cells.set(key, cell);
+    return cell;
+  };
   return {
-    counter: (spec) => ({
-      add: (amount = 1) => void bump(metricKey(spec.name, spec.labels), amount),
-    }),
-    gauge: (spec) => ({
-      set: (value) => void values.set(metricKey(spec.name, spec.labels), value),
-      add: (amount) => void bump(metricKey(spec.name, spec.labels), amount),
-    }),
-    histogram: (spec) => ({
-      observe: (_, times = 1) => void bump(metricKey(spec.name, spec.labels), times),
-    }),
-    value: (name, labels) => values.get(metricKey(name, labels)) ?? 0,
+    counter(spec) {
+      const cell = cellOf(spec);
+      return {
+        add: (amount = 1) => {
+          cell.value += amount;
+        },
+      };
+    },
+    gauge(spec) {
+      const cell = cellOf(spec);
+      return {
+        set: (value) => {
+          cell.value = value;
+        },
+        add: (amount) => {
+          cell.value += amount;
+        },
+      };
+    },
+    histogram(spec) {
+      const cell = cellOf(spec);
+      return {
+        observe: (_, times = 1) => {
+          cell.value += times;
+        },
+      };
+    },
+    value: (name, labels) => cells.get(metricKey(name, labels))?.value ?? 0,
   };
 }
 
-function metricKey(name: string, labels: Labels = {}): string {
+function metricKey(name: string, labels: Labels | undefined): string {
+  if (labels === undefined) return `${name}{}`;
   const pairs = Object.keys(labels)
     .sort()
     .map((label) => `${label}="${labels[label]}"`);

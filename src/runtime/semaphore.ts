@@ -24,6 +24,13 @@ export class Semaphore {
     return this.#waiting.size;
   }
 
+  /** A place that is free right now; the function gives it back, once. */
+  tryAcquire(): (() => void) | undefined {
+    if (this.#free === 0) return undefined;
+    this.#free -= 1;
+    return this.#leaver();
+  }
+
   /**
    * Waits for a place. The function that it resolves to gives the place back; later calls of it do
    * nothing.
@@ -39,11 +46,7 @@ export class Semaphore {
       this.#giveBack();
       throw abortReason(signal);
     }
-    let held = true;
-    return () => {
-      if (held) this.#giveBack();
-      held = false;
-    };
+    return this.#leaver();
   }
 
   /** Runs `work` while holding a place. */
@@ -73,6 +76,14 @@ export class Semaphore {
       this.#waiting.add(enter);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
+  }
+
+  #leaver(): () => void {
+    let held = true;
+    return () => {
+      if (held) this.#giveBack();
+      held = false;
+    };
   }
 
   #giveBack(): void {

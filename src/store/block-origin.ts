@@ -3,7 +3,7 @@ import { type BlockKey } from '../block/block-key.ts';
 import type { BlockSource, FillOptions } from '../block/block-source.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import { crc32cOf } from '../block/checksum.ts';
-import { type ObjectNaming, objectKeyOf } from '../block/object-key.ts';
+import { objectKeyOf } from '../block/object-key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import { abortReason, sleep } from '../runtime/deadline.ts';
@@ -11,19 +11,11 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import { backoffMs } from './backoff.ts';
+import type { BlockFormat } from './block-format.ts';
 import { discardChunks } from './chunk-stream.ts';
-import type { DataKey } from './data-key.ts';
-import { type Compression, compressedBytesMax, decompress } from './decompress.ts';
-import { decryptObject, type EncryptAlgo, encryptionOverheadBytes } from './decrypt-object.ts';
+import { compressedBytesMax, decompress } from './decompress.ts';
+import { decryptObject, encryptionOverheadBytes } from './decrypt-object.ts';
 import { type ObjectBody, type ObjectStore, StoreError } from './object-store.ts';
-
-/** How the blocks of a volume are named and stored. */
-export interface BlockFormat {
-  readonly naming: ObjectNaming;
-  readonly compression: Compression;
-  /** Undefined when the volume is not encrypted. */
-  readonly encryption: { readonly dataKey: DataKey; readonly algo: EncryptAlgo } | undefined;
-}
 
 /** How a {@link BlockOrigin} works. */
 export interface BlockOriginOptions {

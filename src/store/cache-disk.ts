@@ -1,4 +1,3 @@
-import type { StatsFs } from 'node:fs';
 import type { BlockId } from '../block/block-key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
@@ -7,6 +6,7 @@ import { isOwnShortage, systemCode } from './cache-error.ts';
 import { CachePaths, FAN_OUT, folderOf } from './cache-layout.ts';
 import { hashText } from './block-hash.ts';
 import type { DiskIo } from './disk-io.ts';
+import type { FileSystemUsage } from './file-calls.ts';
 import type { TierMetrics } from './tier-metrics.ts';
 
 /** So many errors within {@link ERROR_WINDOW_MS} take a disk out of use. */
@@ -35,6 +35,7 @@ export interface CacheDiskOptions {
 /** One cache directory: where its files lie, how full its file system is, and whether it still works. */
 export class CacheDisk {
   readonly paths: CachePaths;
+  readonly io: DiskIo;
   readonly directory: string;
   /** Bytes that blocks may take: what is configured, or less on a small file system. */
   capacityBytes: number;
@@ -49,18 +50,21 @@ export class CacheDisk {
   readonly #options: CacheDiskOptions;
   readonly #errorsAtMs: number[] = [];
   #onDown: () => void = () => undefined;
+  #onHang: () => void = () => undefined;
+  #isHanging = false;
   #seed = 0;
 
   constructor(options: CacheDiskOptions) {
     this.#options = options;
     this.directory = options.directory;
+    this.io = options.io;
     this.capacityBytes = options.capacityBytes;
     this.paths = new CachePaths(options.directory, options.volumeUuid);
   }
 
   /** Makes the folders, reads or gives the directory's name. @throws the system's error */
   async prepare(): Promise<void> {
-    const { io } = this.#options;
+    const { io } = this;
     for (const path of [this.paths.base, this.paths.temp, this.paths.blocks]) {
       await io.makeFolder(path, { recursive: true, mode: this.#folderMode });
     }
@@ -84,22 +88,42 @@ export class CacheDisk {
   /** Makes a folder for blocks. The directory itself is never made again: its disk may be unmounted. */
   async makeFolder(folder: number): Promise<void> {
     const options = { recursive: false, mode: this.#folderMode };
-    await this.#options.io
-      .makeFolder(this.paths.folder(folder), options)
-      .catch((error: unknown) => {
-        if (systemCode(error) !== 'EEXIST') throw error;
-      });
+    await this.io.makeFolder(this.paths.folder(folder), options).catch((error: unknown) => {
+      if (systemCode(error) !== 'EEXIST') throw error;
+    });
   }
 
   /** @returns bytes that have to be evicted so that enough stays free on the file system */
   async missingBytes(averageBytes: number): Promise<number> {
-    const found = await this.#options.io.fileSystem(this.paths.base);
+    const found = await this.io.fileSystem(this.paths.base);
     return missingBytes(found, this.#options.freeSpaceRatio, averageBytes);
   }
 
   /** Sets what is called once when the disk goes out of use. */
   onDown(call: () => void): void {
     this.#onDown = call;
+  }
+
+  /** Sets what is called each time when the disk begins to hang. */
+  onHang(call: () => void): void {
+    this.#onHang = call;
+  }
+
+  /** Whether the disk does not answer at present: it is not to be asked until it does. */
+  hangs(): boolean {
+    const { isHanging } = this.io.pace;
+    if (isHanging === this.#isHanging) return isHanging;
+    this.#isHanging = isHanging;
+    const { log, metrics } = this.#options;
+    const { directory } = this;
+    if (isHanging) {
+      metrics.hangs.add();
+      log.warn({ directory }, 'cache disk hangs: it is passed over until it answers');
+      this.#onHang();
+    } else {
+      log.info({ directory }, 'cache disk answers again');
+    }
+    return isHanging;
   }
 
   /** Counts an error of the disk; after too many the disk is no longer used. */
@@ -128,7 +152,8 @@ export class CacheDisk {
   }
 
   async #readId(): Promise<string> {
-    const { io, random, fileMode } = this.#options;
+    const { io } = this;
+    const { random, fileMode } = this.#options;
     const known = await io.readFile(this.paths.id).catch((error: unknown) => {
       if (systemCode(error) === 'ENOENT') return new Uint8Array();
       throw error;
@@ -147,7 +172,7 @@ export class CacheDisk {
   }
 }
 
-function missingBytes(found: StatsFs, ratio: number, averageBytes: number): number {
+function missingBytes(found: FileSystemUsage, ratio: number, averageBytes: number): number {
   const bytes = (found.blocks * ratio - found.bavail) * found.bsize;
   // Some file systems have no fixed number of inodes and say 0.
   const inodes = found.files > 0 ? found.files * ratio - found.ffree : 0;

@@ -4,16 +4,11 @@ import { firstBadUnit, unitCount } from '../block/checksum.ts';
 import { CHECKSUM_UNIT_BYTES } from '../block/geometry.ts';
 import type { LeaseRef } from '../runtime/lease-table.ts';
 import { CacheError } from './cache-error.ts';
+import type { UnitCheck } from './checksum-mode.ts';
 import type { DiskEntry } from './disk-entry.ts';
 import type { DiskIo } from './disk-io.ts';
 import { PIECE_BYTES } from './disk-io.ts';
 import { PolicyEntry } from './eviction/policy.ts';
-
-/**
- * Which units of 32 KiB a read compares with their checksums: none, those that it covers as a
- * whole, or all that it touches (it then reads them as a whole).
- */
-export type UnitCheck = 'none' | 'covered' | 'touched';
 
 /** A block's file while it is open. Its place in the queue of open files is that of the entry. */
 export class CacheFile extends PolicyEntry {

@@ -1,7 +1,9 @@
+import { withDeadline } from '../runtime/deadline.ts';
 import { FileStore } from './file-store.ts';
 import { type ObjectStore, StoreError } from './object-store.ts';
 import { shardBucket, shardedStore } from './sharded-store.ts';
 import type { DriverContext, StoreContext, StoreSpec } from './store-spec.ts';
+import { withHedge } from './with-hedge.ts';
 import { withLimit } from './with-limit.ts';
 import { withMetrics } from './with-metrics.ts';
 import { withRetry } from './with-retry.ts';
@@ -44,23 +46,67 @@ export async function createObjectStore(
   tuning: StoreTuning,
   signal: AbortSignal,
 ): Promise<ObjectStore> {
-  const { clock, metrics } = context;
-  const getTimeoutMs = tuning.getTimeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const putTimeoutMs = tuning.putTimeoutMs ?? DEFAULT_TIMEOUT_MS;
-  const downloadsMax = tuning.downloadsMax ?? DEFAULT_DOWNLOADS_MAX;
-  const uploadsMax = tuning.uploadsMax ?? DEFAULT_UPLOADS_MAX;
+  const { downloadsMax, uploadsMax } = limitsOf(tuning);
   const driver = await openShards(
     spec,
     { ...context, socketsMax: downloadsMax + uploadsMax },
     signal,
   );
+  return guardStore(driver, context, tuning);
+}
+
+/**
+ * Makes the bucket of a volume that is not sharded. A folder is made by the first object in it.
+ *
+ * @throws StoreError when it cannot be made; that it is there already is no error
+ */
+export async function createBucket(
+  spec: StoreSpec,
+  context: StoreContext,
+  signal: AbortSignal,
+): Promise<void> {
+  const storage = spec.storage.toLowerCase();
+  if (storage !== 's3' && storage !== 'minio') return;
+  const { openS3 } = await import('./s3/open-s3.ts');
+  const store = await openS3(storage, spec, { ...context, socketsMax: 1 }, signal);
+  try {
+    const wait = {
+      what: `making the bucket ${spec.bucket}`,
+      timeoutMs: DEFAULT_TIMEOUT_MS,
+      signal,
+    };
+    await withDeadline(context.clock, wait, (inTime) => store.createBucket(inTime));
+  } finally {
+    await store.close();
+  }
+}
+
+/** Adds deadlines, limits, metrics, hedges and a few retries to a driver, which makes one attempt per call. */
+export function guardStore(
+  driver: ObjectStore,
+  context: StoreContext,
+  tuning: StoreTuning,
+): ObjectStore {
+  const { clock, metrics } = context;
+  const getTimeoutMs = tuning.getTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const putTimeoutMs = tuning.putTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const { downloadsMax, uploadsMax } = limitsOf(tuning);
   const timeouts = { getTimeoutMs, idleTimeoutMs: getTimeoutMs, putTimeoutMs };
   const measured = withMetrics(withTimeout(driver, clock, timeouts), clock, metrics);
+  // Inside of the limit: waiting for one's turn is not the store's slowness.
+  const hedged = withHedge(measured, { ...context, getTimeoutMs });
   const queue = { queueMax: QUEUE_MAX, queueTimeoutMs: getTimeoutMs };
   // The limit is outside of the deadlines: waiting for one's turn is not the store's slowness.
-  const limited = withLimit(measured, { downloadsMax, uploadsMax, ...queue, clock });
+  const limited = withLimit(hedged, { downloadsMax, uploadsMax, ...queue, clock });
   const attempts = tuning.attempts ?? DEFAULT_ATTEMPTS;
   return withRetry(limited, { ...context, attempts, backoff: BACKOFF });
+}
+
+function limitsOf(tuning: StoreTuning): { downloadsMax: number; uploadsMax: number } {
+  return {
+    downloadsMax: tuning.downloadsMax ?? DEFAULT_DOWNLOADS_MAX,
+    uploadsMax: tuning.uploadsMax ?? DEFAULT_UPLOADS_MAX,
+  };
 }
 
 async function openShards(

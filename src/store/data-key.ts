@@ -1,19 +1,22 @@
-import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { StoreError } from './object-store.ts';
 
 const { subtle } = globalThis.crypto;
 /** @see RFC 8017, section 7.1; JuiceFS wraps data keys with this label. */
 const OAEP = { name: 'RSA-OAEP', label: new TextEncoder().encode('keys') };
 
-/** A volume's private key: it opens the data keys that each encrypted object brings along. */
+/** A volume's key pair: it wraps and opens the data keys that each encrypted object brings along. */
 export class DataKey {
   readonly #key: webcrypto.CryptoKey;
+  readonly #publicKey: webcrypto.CryptoKey;
   /** Bytes of a wrapped data key: the modulus size. */
   readonly wrappedBytes: number;
 
   /** @param key - an RSA private key */
   constructor(key: KeyObject) {
-    this.#key = key.toCryptoKey({ name: OAEP.name, hash: 'SHA-256' }, false, ['decrypt']);
+    const algorithm = { name: OAEP.name, hash: 'SHA-256' };
+    this.#key = key.toCryptoKey(algorithm, false, ['decrypt']);
+    this.#publicKey = createPublicKey(key).toCryptoKey(algorithm, false, ['encrypt']);
     this.wrappedBytes = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
   }
 
@@ -24,6 +27,11 @@ export class DataKey {
    */
   async unwrap(wrapped: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await subtle.decrypt(OAEP, this.#key, wrapped));
+  }
+
+  /** Wraps a data key so that {@link unwrap}, and nobody without the private key, opens it. */
+  async wrap(dataKey: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await subtle.encrypt(OAEP, this.#publicKey, dataKey));
   }
 }
 

@@ -1,26 +1,24 @@
 import { createDecipheriv } from 'node:crypto';
 import type { DataKey } from './data-key.ts';
+import {
+  CIPHER_HEADER_BYTES,
+  CIPHER_SLICE_BYTES,
+  type EncryptAlgo,
+  KEY_BYTES,
+  nextTurn,
+  NONCE_BYTES,
+  TAG_BYTES,
+} from './object-cipher.ts';
 
 const { subtle } = globalThis.crypto;
 
-/** Ciphers of volumes; the setting tells which, the objects do not. */
-export type EncryptAlgo = 'aes256gcm-rsa' | 'chacha20-rsa';
-
-const HEADER_BYTES = 3;
-const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
-const KEY_BYTES = 32;
-/** About half a millisecond of ChaCha20. */
-const SLICE_BYTES = 1024 * 1024;
-
 /** By how much encryption makes an object longer. */
 export function encryptionOverheadBytes(dataKey: DataKey): number {
-  return HEADER_BYTES + dataKey.wrappedBytes + NONCE_BYTES + TAG_BYTES;
+  return CIPHER_HEADER_BYTES + dataKey.wrappedBytes + NONCE_BYTES + TAG_BYTES;
 }
 
 /**
- * Decrypts a whole object: 2 bytes length W of the wrapped key, 1 byte length N of the nonce, the
- * wrapped key, the nonce, then ciphertext and its 16-byte tag.
+ * Decrypts a whole object.
  *
  * @throws Error when it does not decrypt
  */
@@ -30,12 +28,12 @@ export async function decryptObject(
   algo: EncryptAlgo,
 ): Promise<Uint8Array> {
   const [high = 0, low = 0, nonceBytes = 0] = object;
-  const nonceAt = HEADER_BYTES + high * 256 + low;
+  const nonceAt = CIPHER_HEADER_BYTES + high * 256 + low;
   const sealedAt = nonceAt + nonceBytes;
   if (nonceBytes !== NONCE_BYTES || object.byteLength < sealedAt + TAG_BYTES) {
     throw new Error(`malformed encryption header in ${object.byteLength} bytes`);
   }
-  const key = await dataKey.unwrap(object.subarray(HEADER_BYTES, nonceAt));
+  const key = await dataKey.unwrap(object.subarray(CIPHER_HEADER_BYTES, nonceAt));
   if (key.byteLength !== KEY_BYTES) throw new Error(`data key of ${key.byteLength} bytes`);
   const nonce = object.subarray(nonceAt, sealedAt);
   const sealed = object.subarray(sealedAt);
@@ -63,14 +61,10 @@ async function openChaCha20(
   const end = sealed.byteLength - TAG_BYTES;
   cipher.setAuthTag(sealed.subarray(end));
   const plain = new Uint8Array(end);
-  for (let at = 0; at < end; at += SLICE_BYTES) {
+  for (let at = 0; at < end; at += CIPHER_SLICE_BYTES) {
     if (at > 0) await nextTurn();
-    plain.set(cipher.update(sealed.subarray(at, Math.min(end, at + SLICE_BYTES))), at);
+    plain.set(cipher.update(sealed.subarray(at, Math.min(end, at + CIPHER_SLICE_BYTES))), at);
   }
   cipher.final();
   return plain;
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => void setImmediate(resolve));
 }

@@ -4,7 +4,6 @@ import type { CacheDisk } from './cache-disk.ts';
 import { hasSumsFile } from './cache-layout.ts';
 import type { DiskEntry } from './disk-entry.ts';
 import type { DiskIndex } from './disk-index.ts';
-import type { DiskIo } from './disk-io.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { TierMetrics } from './tier-metrics.ts';
 
@@ -16,7 +15,6 @@ export class DiskBlocks {
   readonly #parts: {
     readonly index: DiskIndex;
     readonly files: OpenFiles;
-    readonly io: DiskIo;
     readonly log: Logger;
     readonly metrics: TierMetrics;
   };
@@ -25,7 +23,6 @@ export class DiskBlocks {
   constructor(parts: {
     index: DiskIndex;
     files: OpenFiles;
-    io: DiskIo;
     log: Logger;
     metrics: TierMetrics;
   }) {
@@ -74,7 +71,7 @@ export class DiskBlocks {
 
   /** Evicts what the file system lacks in free space. Never rejects. */
   async keepFree(disk: CacheDisk): Promise<void> {
-    if (disk.isDown) return;
+    if (disk.isDown || disk.hangs()) return;
     try {
       const missing = await disk.missingBytes(this.#parts.index.averageBytes(disk));
       disk.isFull = !this.evict(disk, missing);
@@ -97,7 +94,7 @@ export class DiskBlocks {
     if (hasSumsFile(entry.blockBytes)) paths.push(disk.paths.sums(id));
     for (const path of paths) {
       try {
-        await this.#parts.io.unlink(path);
+        await disk.io.unlink(path);
       } catch (error) {
         if (systemCode(error) !== 'ENOENT') disk.failed(error, 'removal of a block');
       }

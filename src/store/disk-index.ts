@@ -51,6 +51,15 @@ export class DiskIndex {
     return this.#entries.get(id);
   }
 
+  /** All entries, while others come and go. */
+  entries(): Iterator<DiskEntry> {
+    return this.#entries.values();
+  }
+
+  ids(): Iterable<BlockId> {
+    return this.#entries.keys();
+  }
+
   /** Adds an entry whose id is not there. */
   insert(entry: DiskEntry): void {
     this.#inserts += 1;

@@ -1,34 +1,7 @@
-import type { StatsFs } from 'node:fs';
-import {
-  close,
-  fstat,
-  mkdir,
-  open,
-  read,
-  readdir,
-  readFile,
-  rename,
-  stat,
-  statfs,
-  unlink,
-  write,
-} from 'node:fs';
-import { promisify } from 'node:util';
 import type { Clock } from '../runtime/clock.ts';
 import { withDeadline } from '../runtime/deadline.ts';
-
-const calls = {
-  close: promisify(close),
-  fstat: promisify(fstat),
-  mkdir: promisify(mkdir),
-  open: promisify(open),
-  readdir: promisify(readdir),
-  readFile: promisify(readFile),
-  rename: promisify(rename),
-  stat: promisify(stat),
-  statfs: promisify(statfs),
-  unlink: promisify(unlink),
-};
+import { DiskPace } from './disk-pace.ts';
+import type { FileCalls, FileSystemUsage } from './file-calls.ts';
 
 /** Most bytes that are read, checked or written in one step. */
 export const PIECE_BYTES = 256 * 1024;
@@ -36,19 +9,24 @@ export const PIECE_BYTES = 256 * 1024;
 const PIECES_KEPT = 16;
 
 /**
- * File calls of which each has a deadline: a disk that hangs holds up its callers for a bounded
+ * File calls on one disk, of which each has a deadline: a disk that hangs holds up its callers for a bounded
  * time. A call that is given up goes on in the kernel, so reads go to memory of our own and are
  * copied when they arrived: a late one must not fall into memory that serves another block by then.
  */
 export class DiskIo {
+  /** Of the calls that readers wait for. */
+  readonly pace: DiskPace;
+  readonly #calls: FileCalls;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #pieces: Uint8Array[] = [];
 
   /** @param timeoutMs - for each single call */
-  constructor(clock: Clock, timeoutMs: number) {
+  constructor(calls: FileCalls, clock: Clock, timeoutMs: number) {
+    this.#calls = calls;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
+    this.pace = new DiskPace(clock);
   }
 
   /** @returns a descriptor; one that comes too late is closed */
@@ -56,12 +34,14 @@ export class DiskIo {
     path: string,
     how: { flags: string; mode?: number; signal?: AbortSignal },
   ): Promise<number> {
+    const calls = this.#calls;
     const opening = calls.open(path, how.flags, how.mode);
     let isLate = false;
     opening.then(
       (fd) => (isLate ? calls.close(fd) : undefined),
       () => undefined,
     );
+    if (how.flags === 'r') this.pace.follow(opening);
     return this.#within(`open ${path}`, opening, how.signal).catch((error: unknown) => {
       isLate = true;
       throw error;
@@ -69,12 +49,13 @@ export class DiskIo {
   }
 
   close(fd: number): Promise<void> {
-    return this.#within('close', calls.close(fd));
+    return this.#within('close', this.#calls.close(fd));
   }
 
-  async sizeOf(fd: number, signal?: AbortSignal): Promise<number> {
-    const stats = await this.#within('fstat', calls.fstat(fd), signal);
-    return stats.size;
+  sizeOf(fd: number, signal?: AbortSignal): Promise<number> {
+    const asking = this.#calls.sizeOf(fd);
+    this.pace.follow(asking);
+    return this.#within('fstat', asking, signal);
   }
 
   /**
@@ -92,18 +73,14 @@ export class DiskIo {
       if (this.#pieces.length < PIECES_KEPT) this.#pieces.push(piece);
     };
     let isGivenUp = false;
-    const reading = new Promise<T>((resolve, reject) => {
-      read(from.fd, piece, 0, from.length, from.offset, (error, count) => {
-        try {
-          if (error !== null) reject(error);
-          else if (!isGivenUp) resolve(use(piece.subarray(0, count)));
-        } catch (failure) {
-          reject(failure as Error);
-        } finally {
-          giveBack();
-        }
-      });
-    });
+    const reading = this.#calls
+      .read(from.fd, piece, from)
+      .then((count) => {
+        if (isGivenUp) throw new Error('nobody waits for these bytes any more');
+        return use(piece.subarray(0, count));
+      })
+      .finally(giveBack);
+    this.pace.follow(reading);
     return this.#within('read', reading, signal).finally(() => {
       isGivenUp = true;
     });
@@ -112,42 +89,38 @@ export class DiskIo {
   /** Writes all bytes. Not given up: `bytes` is in use until this settles. */
   async writeAll(fd: number, bytes: Uint8Array, offset: number): Promise<void> {
     for (let at = 0; at < bytes.byteLength; ) {
-      at += await new Promise<number>((resolve, reject) => {
-        write(fd, bytes, at, bytes.byteLength - at, offset + at, (error, count) => {
-          if (error === null) resolve(count);
-          else reject(error);
-        });
-      });
+      at += await this.#calls.write(fd, bytes.subarray(at), offset + at);
     }
   }
 
   rename(from: string, to: string): Promise<void> {
-    return this.#within(`rename ${to}`, calls.rename(from, to));
+    return this.#within(`rename ${to}`, this.#calls.rename(from, to));
   }
 
   unlink(path: string): Promise<void> {
-    return this.#within(`unlink ${path}`, calls.unlink(path));
+    return this.#within(`unlink ${path}`, this.#calls.unlink(path));
   }
 
   readFile(path: string, signal?: AbortSignal): Promise<Uint8Array> {
-    return this.#within(`read ${path}`, calls.readFile(path), signal);
+    const reading = this.#calls.readFile(path);
+    this.pace.follow(reading);
+    return this.#within(`read ${path}`, reading, signal);
   }
 
   readFolder(path: string): Promise<string[]> {
-    return this.#within(`readdir ${path}`, calls.readdir(path));
+    return this.#within(`readdir ${path}`, this.#calls.readFolder(path));
   }
 
   async makeFolder(path: string, options: { recursive: boolean; mode: number }): Promise<void> {
-    await this.#within(`mkdir ${path}`, calls.mkdir(path, options));
+    await this.#within(`mkdir ${path}`, this.#calls.makeFolder(path, options));
   }
 
-  async modifiedAtMs(path: string): Promise<number> {
-    const stats = await this.#within(`stat ${path}`, calls.stat(path));
-    return stats.mtimeMs;
+  modifiedAtMs(path: string): Promise<number> {
+    return this.#within(`stat ${path}`, this.#calls.modifiedAtMs(path));
   }
 
-  fileSystem(path: string): Promise<StatsFs> {
-    return this.#within(`statfs ${path}`, calls.statfs(path));
+  fileSystem(path: string): Promise<FileSystemUsage> {
+    return this.#within(`statfs ${path}`, this.#calls.usage(path));
   }
 
   #within<T>(what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {

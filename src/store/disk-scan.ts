@@ -5,8 +5,7 @@ import { SingleFlight } from '../runtime/single-flight.ts';
 import type { CacheDisk } from './cache-disk.ts';
 import { systemCode } from './cache-error.ts';
 import type { CacheName } from './cache-layout.ts';
-import { FAN_OUT, folderOf, hasSumsFile, parseCacheName } from './cache-layout.ts';
-import type { DiskIo } from './disk-io.ts';
+import { FAN_OUT, folderName, folderOf, hasSumsFile, parseCacheName } from './cache-layout.ts';
 
 /** Files that nobody finished within this time are left over from a daemon that died. */
 const STRAY_AFTER_MS = 60_000;
@@ -24,23 +23,24 @@ export interface ScanEvents {
 /** Finds the blocks that lie in a cache directory already. */
 export class DiskScan {
   readonly #disk: CacheDisk;
-  readonly #io: DiskIo;
   readonly #clock: Clock;
   readonly #events: ScanEvents;
   readonly #flights = new SingleFlight<number, void>();
 
-  constructor(parts: { disk: CacheDisk; io: DiskIo; clock: Clock; events: ScanEvents }) {
+  constructor(parts: { disk: CacheDisk; clock: Clock; events: ScanEvents }) {
     this.#disk = parts.disk;
-    this.#io = parts.io;
     this.#clock = parts.clock;
     this.#events = parts.events;
   }
 
   /** Scans everything, folder by folder. Errors are the disk's; never rejects. */
   async all(signal: AbortSignal): Promise<void> {
+    // Folders are made when they are first needed: of a new directory there is nothing to look at.
+    const present = new Set(await this.#names(this.#disk.paths.blocks));
     for (let folder = 0; folder < FAN_OUT; folder += 1) {
       if (signal.aborted || this.#disk.isDown) return;
-      await this.#folder(folder);
+      if (present.has(folderName(folder))) await this.#folder(folder);
+      else this.#disk.isScanned[folder] = 1;
     }
     await this.removeStrayTemps();
   }
@@ -89,7 +89,7 @@ export class DiskScan {
 
   async #names(path: string): Promise<string[]> {
     try {
-      return await this.#io.readFolder(path);
+      return await this.#disk.io.readFolder(path);
     } catch (error) {
       // Folders of blocks are made when they are first needed.
       if (systemCode(error) !== 'ENOENT') this.#disk.failed(error, 'scan');
@@ -99,8 +99,8 @@ export class DiskScan {
 
   async #removeIfStray(path: string): Promise<void> {
     try {
-      const modifiedAtMs = await this.#io.modifiedAtMs(path);
-      if (this.#clock.wallMs() - modifiedAtMs > STRAY_AFTER_MS) await this.#io.unlink(path);
+      const modifiedAtMs = await this.#disk.io.modifiedAtMs(path);
+      if (this.#clock.wallMs() - modifiedAtMs > STRAY_AFTER_MS) await this.#disk.io.unlink(path);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') this.#disk.failed(error, 'removal of a stray file');
     }

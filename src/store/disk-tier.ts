@@ -1,25 +1,25 @@
-import assert from 'node:assert/strict';
 import type { BlockId } from '../block/block-key.ts';
-import type { ByteRange } from '../block/byte-range.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { abortReason, withDeadline } from '../runtime/deadline.ts';
 import type { LeaseTable } from '../runtime/lease-table.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
+import type { BlockIndex } from './block-index.ts';
 import { CacheDisk } from './cache-disk.ts';
-import { CacheError, isOwnShortage, systemCode } from './cache-error.ts';
-import type { CacheFile, UnitCheck } from './cache-file.ts';
+import { CacheError } from './cache-error.ts';
 import type { CacheName } from './cache-layout.ts';
 import type { ChecksumMode } from './checksum-mode.ts';
 import { DiskBlocks } from './disk-blocks.ts';
 import { DiskEntry } from './disk-entry.ts';
 import { DiskIndex } from './disk-index.ts';
-import { DiskIo, PIECE_BYTES } from './disk-io.ts';
+import { DiskIo } from './disk-io.ts';
+import { DiskReader } from './disk-reader.ts';
+import { DiskScrub } from './disk-scrub.ts';
 import { DiskScan } from './disk-scan.ts';
-import { DiskVerifier } from './disk-verifier.ts';
 import { DiskWriter } from './disk-writer.ts';
 import type { EvictionName } from './eviction/create-policy.ts';
+import { type FileCalls, systemFileCalls } from './file-calls.ts';
 import { OpenFiles } from './open-files.ts';
 import type { SlotRange } from './slot-range.ts';
 import type { TierMetrics } from './tier-metrics.ts';
@@ -54,6 +54,10 @@ export interface DiskTierOptions {
   readonly leases: LeaseTable;
   /** Slots of `leases` for this tier alone, one for each file that workers may read. */
   readonly slots: SlotRange;
+  /** Is told which files workers may read, for threads that serve peers. */
+  readonly index?: BlockIndex | undefined;
+  /** The machine's own when left out. */
+  readonly files?: FileCalls | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -64,14 +68,14 @@ export interface DiskTierOptions {
 export class DirectoryDiskTier implements DiskTier {
   readonly #options: DiskTierOptions;
   readonly #metrics: TierMetrics;
-  readonly #io: DiskIo;
   readonly #disks: readonly CacheDisk[];
   readonly #scans = new Map<CacheDisk, DiskScan>();
   readonly #index: DiskIndex;
   readonly #files: OpenFiles;
   readonly #blocks: DiskBlocks;
   readonly #writer: DiskWriter;
-  readonly #verifier: DiskVerifier;
+  readonly #reader: DiskReader;
+  readonly #scrub: DiskScrub;
   readonly #stopping = new AbortController();
   #scanning: Promise<unknown> = Promise.resolve();
   #timer: Timer | undefined = undefined;
@@ -80,16 +84,15 @@ export class DirectoryDiskTier implements DiskTier {
     const { clock, random, log, checksums, eviction, leases, slots } = options;
     this.#options = options;
     this.#metrics = tierMetrics(options.metrics);
-    this.#io = new DiskIo(clock, options.ioTimeoutMs);
     this.#disks = options.directories.map((directory) => this.#makeDisk(directory));
     this.#files = new OpenFiles({
       leases,
       slots,
       clock,
       log,
-      io: this.#io,
       openFilesMax: Math.max(1, options.openFilesMax),
       checks: { reads: checksums !== 'none', always: checksums !== 'once' },
+      index: options.index,
     });
     this.#index = new DiskIndex({
       disks: this.#disks,
@@ -98,7 +101,7 @@ export class DirectoryDiskTier implements DiskTier {
       metrics: this.#metrics,
       takeVisited: (entry) => this.#files.takeVisited(entry),
     });
-    const core = { index: this.#index, io: this.#io, metrics: this.#metrics };
+    const core = { index: this.#index, metrics: this.#metrics };
     this.#blocks = new DiskBlocks({ ...core, files: this.#files, log });
     this.#writer = new DiskWriter({
       ...core,
@@ -109,17 +112,23 @@ export class DirectoryDiskTier implements DiskTier {
       queueBytesMax: options.queueBytesMax,
       timeoutMs: options.ioTimeoutMs,
     });
-    this.#verifier = new DiskVerifier({
+    this.#reader = new DiskReader({
       files: this.#files,
+      blocks: this.#blocks,
+      checksums,
+      metrics: this.#metrics,
       signal: this.#stopping.signal,
-      onBad: (file, error) => this.#failed(file.entry, error),
     });
+    const recheck = (entry: DiskEntry) => this.#reader.recheck(entry);
+    this.#scrub = new DiskScrub({ index: this.#index, recheck, clock });
   }
 
   async start(): Promise<void> {
     await Promise.all(this.#disks.map((disk) => this.#startDisk(disk)));
     this.#scanning = Promise.all(this.#usable().map((disk) => this.#scanDisk(disk)));
     this.#lookLater();
+    // In all other modes each use of a file is checked, or none.
+    if (this.#options.checksums === 'once') this.#scrub.start();
   }
 
   async stop(): Promise<void> {
@@ -128,6 +137,7 @@ export class DirectoryDiskTier implements DiskTier {
     this.#timer?.cancel();
     const rest = async () => {
       await this.#writer.flushed();
+      await this.#scrub.stop();
       await this.#scanning;
       await this.#blocks.removed();
     };
@@ -142,7 +152,8 @@ export class DirectoryDiskTier implements DiskTier {
   async open(id: BlockId, signal: AbortSignal): Promise<HeldFile | undefined> {
     if (signal.aborted) throw abortReason(signal);
     const entry = this.#index.get(id) ?? (await this.#find(id, signal));
-    const held = entry === undefined ? undefined : await this.#openEntry(entry, signal);
+    const isThere = entry !== undefined && !entry.disk.hangs();
+    const held = isThere ? await this.#reader.open(entry, signal) : undefined;
     if (held === undefined) this.#metrics.misses.add();
     else this.#metrics.hits.add();
     return held;
@@ -150,6 +161,11 @@ export class DirectoryDiskTier implements DiskTier {
 
   has(id: BlockId): boolean {
     return this.#index.get(id) !== undefined;
+  }
+
+  lateMs(id: BlockId): number {
+    const disk = this.#index.get(id)?.disk ?? this.#ownerOf(id);
+    return disk?.io.pace.lateMs ?? Number.POSITIVE_INFINITY;
   }
 
   put(id: BlockId, bytes: Uint8Array, done: () => void): void {
@@ -174,9 +190,12 @@ export class DirectoryDiskTier implements DiskTier {
     return this.#writer.flushed();
   }
 
-  /** Resolves when everything that lay in the directories at the start is in the index. */
   async scanned(): Promise<void> {
     await this.#scanning;
+  }
+
+  ids(): Iterable<BlockId> {
+    return this.#index.ids();
   }
 
   usage(): TierUsage {
@@ -189,14 +208,14 @@ export class DirectoryDiskTier implements DiskTier {
 
   #makeDisk(directory: string): CacheDisk {
     const { directories, cacheBytes, volumeUuid, freeSpaceRatio, fileMode } = this.#options;
-    const { clock, random, log } = this.#options;
+    const { ioTimeoutMs, clock, random, log } = this.#options;
     return new CacheDisk({
       directory,
       volumeUuid,
       capacityBytes: Math.floor(cacheBytes / directories.length),
       freeSpaceRatio,
       fileMode,
-      io: this.#io,
+      io: new DiskIo(this.#options.files ?? systemFileCalls, clock, ioTimeoutMs),
       clock,
       random,
       log,
@@ -206,12 +225,13 @@ export class DirectoryDiskTier implements DiskTier {
 
   async #startDisk(disk: CacheDisk): Promise<void> {
     disk.onDown(() => this.#forgetDisk(disk));
+    disk.onHang(() => this.#files.withdraw(disk));
     const events = {
       found: (name: CacheName) => this.#found(disk, name),
       incomplete: (name: CacheName) => this.#foundIncomplete(disk, name),
     };
     const { clock } = this.#options;
-    this.#scans.set(disk, new DiskScan({ disk, io: this.#io, clock, events }));
+    this.#scans.set(disk, new DiskScan({ disk, clock, events }));
     try {
       await disk.prepare();
       await this.#blocks.keepFree(disk);
@@ -266,7 +286,7 @@ export class DirectoryDiskTier implements DiskTier {
   /** Looks for a block that the scan did not come to yet. */
   async #find(id: BlockId, signal: AbortSignal): Promise<DiskEntry | undefined> {
     const disk = this.#ownerOf(id);
-    if (disk === undefined || disk.knows(id)) return undefined;
+    if (disk === undefined || disk.knows(id) || disk.hangs()) return undefined;
     const { clock, ioTimeoutMs } = this.#options;
     const options = { what: `scan for ${id}`, timeoutMs: 2 * ioTimeoutMs, signal };
     try {
@@ -284,109 +304,6 @@ export class DirectoryDiskTier implements DiskTier {
     await this.#scans.get(disk)?.around(id);
     const entry = this.#index.get(id);
     if (entry !== undefined) this.#blocks.drop(entry, 'deleted');
-  }
-
-  async #openEntry(entry: DiskEntry, signal: AbortSignal): Promise<HeldFile | undefined> {
-    entry.visited = true;
-    let file: CacheFile;
-    try {
-      file = await this.#files.acquire(entry, signal);
-    } catch (error) {
-      if (signal.aborted) throw abortReason(signal);
-      this.#failed(entry, error);
-      return undefined;
-    }
-    try {
-      await this.#admit(file, signal);
-    } catch (error) {
-      this.#files.release(file);
-      if (signal.aborted) throw abortReason(signal);
-      this.#failed(entry, error);
-      return undefined;
-    }
-    if (!entry.isGone) return this.#hold(file);
-    this.#files.release(file);
-    return undefined;
-  }
-
-  /** What the mode wants done before a file is handed out. */
-  async #admit(file: CacheFile, signal: AbortSignal): Promise<void> {
-    const { checksums } = this.#options;
-    if (checksums === 'full') {
-      await file.verify(signal, true);
-    } else if (checksums === 'none' || (checksums === 'once' && file.entry.isVerified)) {
-      this.#files.publish(file);
-    } else if (checksums === 'once') {
-      if (this.#verifier.isBusy) return;
-      const checking = this.#verifier.check(file);
-      // A small block is checked in one step: the first reader may as well have the lease.
-      if (file.entry.blockBytes <= PIECE_BYTES) await checking;
-    }
-  }
-
-  #hold(file: CacheFile): HeldFile {
-    let held = true;
-    return {
-      get lease() {
-        return file.lease;
-      },
-      sizeBytes: file.entry.blockBytes,
-      read: async (range, into, signal) => {
-        assert(held, 'a released cache file is read');
-        await this.#read(file, { range, into, signal });
-      },
-      release: () => {
-        assert(held, 'a cache file is released once');
-        held = false;
-        this.#files.release(file);
-      },
-    };
-  }
-
-  async #read(
-    file: CacheFile,
-    to: { range: ByteRange; into: Uint8Array; signal: AbortSignal },
-  ): Promise<void> {
-    const { range, into, signal } = to;
-    file.users += 1;
-    try {
-      await file.read(range, into, { check: this.#checkOf(file), signal });
-    } catch (error) {
-      if (signal.aborted) throw abortReason(signal);
-      this.#failed(file.entry, error);
-      if (error instanceof CacheError) throw error;
-      const message = `cache file ${file.entry.path} cannot be read`;
-      throw new CacheError('unreadable', message, { cause: error });
-    } finally {
-      this.#files.release(file);
-    }
-    this.#metrics.hitBytes.add(range.length);
-  }
-
-  #checkOf(file: CacheFile): UnitCheck {
-    switch (this.#options.checksums) {
-      case 'once':
-        return file.entry.isVerified ? 'none' : 'touched';
-      case 'extend':
-        return 'touched';
-      case 'shrink':
-        return 'covered';
-      case 'full':
-      case 'none':
-        return 'none';
-    }
-  }
-
-  /** A block could not be opened or read: it is dropped, and its disk blamed where it is to blame. */
-  #failed(entry: DiskEntry, error: unknown): void {
-    if (error instanceof CacheError) {
-      this.#blocks.drop(entry, 'damaged');
-      return;
-    }
-    // Another daemon on the same directory may have evicted it.
-    if (systemCode(error) !== 'ENOENT') entry.disk.failed(error, 'read');
-    if (isOwnShortage(error)) return;
-    this.#blocks.drop(entry, 'lost');
   }
 
   #lookLater(): void {

@@ -11,8 +11,7 @@ import { folderOf, hasSumsFile, sumsTextOf } from './cache-layout.ts';
 import type { DiskBlocks } from './disk-blocks.ts';
 import { DiskEntry, roomOf } from './disk-entry.ts';
 import type { DiskIndex } from './disk-index.ts';
-import type { DiskIo } from './disk-io.ts';
-import { PIECE_BYTES } from './disk-io.ts';
+import { type DiskIo, PIECE_BYTES } from './disk-io.ts';
 import { encodeSumsFile } from './open-files.ts';
 import type { TierMetrics } from './tier-metrics.ts';
 
@@ -29,7 +28,6 @@ const NO_SPACE = new Set(['ENOSPC', 'EDQUOT']);
 export interface DiskWriterOptions {
   readonly index: DiskIndex;
   readonly blocks: DiskBlocks;
-  readonly io: DiskIo;
   readonly clock: Clock;
   readonly random: Random;
   readonly metrics: TierMetrics;
@@ -184,11 +182,12 @@ export class DiskWriter {
     const { index, metrics } = this.#options;
     const sums = new Uint32Array(Math.ceil(bytes.byteLength / CHECKSUM_UNIT_BYTES));
     const temp = this.#tempPath(disk);
-    await this.#writeTemp(temp, bytes, sums);
+    await this.#writeTemp(disk, { path: temp, bytes, sums });
     const sumsText = sumsTextOf(sums);
     if (hasSumsFile(bytes.byteLength)) {
       const sumsTemp = this.#tempPath(disk);
-      await this.#writeTemp(sumsTemp, encodeSumsFile(encodeTrailer(sums)));
+      const file = encodeSumsFile(encodeTrailer(sums));
+      await this.#writeTemp(disk, { path: sumsTemp, bytes: file, sums: undefined });
       await this.#moveIn(job, sumsTemp, disk.paths.sums(id));
     }
     await this.#moveIn(job, temp, disk.paths.block(id, sumsText));
@@ -200,8 +199,12 @@ export class DiskWriter {
   }
 
   /** Writes a file, and its checksums into `sums`. On failure nothing is left behind. */
-  async #writeTemp(path: string, bytes: Uint8Array, sums?: Uint32Array): Promise<void> {
-    const { io, fileMode } = this.#options;
+  async #writeTemp(
+    { io }: CacheDisk,
+    file: { path: string; bytes: Uint8Array; sums: Uint32Array | undefined },
+  ): Promise<void> {
+    const { path, bytes, sums } = file;
+    const { fileMode } = this.#options;
     const fd = await io.openFile(path, { flags: 'wx', mode: fileMode });
     let isDone = false;
     try {
@@ -215,12 +218,12 @@ export class DiskWriter {
       isDone = true;
     } finally {
       await io.close(fd);
-      if (!isDone) await this.#removeTemp(path);
+      if (!isDone) await this.#removeTemp(io, path);
     }
   }
 
   async #moveIn(job: Job, temp: string, path: string): Promise<void> {
-    const { io } = this.#options;
+    const { io } = job.disk;
     try {
       await io.rename(temp, path).catch(async (error: unknown) => {
         if (systemCode(error) !== 'ENOENT') throw error;
@@ -228,14 +231,14 @@ export class DiskWriter {
         await io.rename(temp, path);
       });
     } catch (error) {
-      await this.#removeTemp(temp);
+      await this.#removeTemp(io, temp);
       throw error;
     }
   }
 
-  async #removeTemp(path: string): Promise<void> {
+  async #removeTemp(io: DiskIo, path: string): Promise<void> {
     // The error that led here is the one that counts; a file that stays is removed as a stray.
-    await this.#options.io.unlink(path).catch(() => undefined);
+    await io.unlink(path).catch(() => undefined);
   }
 
   #tempPath(disk: CacheDisk): string {

@@ -1,5 +1,5 @@
 import type { Stats } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, normalize } from 'node:path';
 import type { ByteRange } from '../block/byte-range.ts';
 import { abortReason } from '../runtime/deadline.ts';
@@ -87,7 +87,8 @@ export class FileStore implements ObjectStore {
     const path = this.#pathOf(key);
     await attempt(key, async () => {
       try {
-        await rm(path);
+        // Some clients make empty directories, whose keys end with a slash.
+        await (key.endsWith('/') ? rmdir(path) : rm(path));
       } catch (error) {
         if (!GONE.has(codeOf(error))) throw error;
       }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { BlockId } from '../block/block-key.ts';
+import { type BlockId, parseBlockId } from '../block/block-key.ts';
 import type { LeaseTable } from '../runtime/lease-table.ts';
 import { LeaseKind } from '../runtime/lease-table.ts';
 import type { Metrics } from '../runtime/metrics.ts';
@@ -9,6 +9,7 @@ import type { SharedMemory } from '../runtime/system/shared-memory.ts';
 import { allocateSharedMemory } from '../runtime/system/shared-memory.ts';
 import type { Room } from './arena.ts';
 import { Arena } from './arena.ts';
+import type { BlockIndex } from './block-index.ts';
 import type { EvictionName } from './eviction/create-policy.ts';
 import { LeaseLimbo } from './lease-limbo.ts';
 import { MemoryEntry } from './memory-entry.ts';
@@ -41,6 +42,8 @@ export interface MemoryTierOptions {
   readonly metrics: Metrics;
   readonly random: Random;
   readonly eviction: EvictionName;
+  /** Is told which blocks are cached, for threads that serve peers. */
+  readonly index?: BlockIndex | undefined;
 }
 
 /** The size of slabs for a volume's block size: a block must fit into one. */
@@ -137,6 +140,10 @@ export class MemoryTierArena implements MemoryTier {
     if (entry !== undefined) this.#drop(entry, false);
   }
 
+  ids(): Iterable<BlockId> {
+    return this.#entries.keys();
+  }
+
   usage(): TierUsage {
     return {
       blocks: this.#entries.size,
@@ -188,6 +195,7 @@ export class MemoryTierArena implements MemoryTier {
     this.#eviction.insert(entry);
     entry.room.slab.entries[entry.room.slot] = entry;
     entry.room.slab.cached += 1;
+    this.#publish(entry);
     this.#count(entry.sizeBytes, 1);
     this.#metrics.writes.add();
     this.#metrics.writeBytes.add(lengthBytes);
@@ -215,12 +223,23 @@ export class MemoryTierArena implements MemoryTier {
   #drop(entry: MemoryEntry, evicted: boolean): void {
     const { slab, slot } = entry.room;
     this.#entries.delete(entry.id);
+    this.#retract(entry);
     this.#eviction.remove(entry, evicted);
     slab.entries[slot] = undefined;
     slab.cached -= 1;
     this.#count(-entry.sizeBytes, -1);
     if (evicted) this.#metrics.evicts.add();
     this.#limbo.retire(entry.lease.slot, () => this.#arena.giveBack(entry.room));
+  }
+
+  #publish({ id, lease }: MemoryEntry): void {
+    const key = this.#options.index === undefined ? undefined : parseBlockId(id);
+    if (key !== undefined) this.#options.index?.publish(key, lease);
+  }
+
+  #retract({ id, lease }: MemoryEntry): void {
+    const key = this.#options.index === undefined ? undefined : parseBlockId(id);
+    if (key !== undefined) this.#options.index?.retract(key, lease);
   }
 
   #makeRoom(classIndex: number): Room<MemoryEntry> | undefined {

@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
+import { parseBlockId } from '../block/block-key.ts';
 import { crc32cOf, decodeTrailer, unitCount } from '../block/checksum.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import type { LeaseTable } from '../runtime/lease-table.ts';
 import { LeaseKind } from '../runtime/lease-table.ts';
 import type { Logger } from '../runtime/logger.ts';
+import type { BlockIndex } from './block-index.ts';
+import type { CacheDisk } from './cache-disk.ts';
 import { CacheError } from './cache-error.ts';
 import { CacheFile } from './cache-file.ts';
 import { decodeSumsText, hasSumsFile } from './cache-layout.ts';
 import type { DiskEntry } from './disk-entry.ts';
-import type { DiskIo } from './disk-io.ts';
 import { EntryList } from './eviction/entry-list.ts';
 import { LeaseLimbo } from './lease-limbo.ts';
 import type { SlotRange } from './slot-range.ts';
@@ -27,11 +29,12 @@ export interface OpenFilesOptions {
   readonly slots: SlotRange;
   /** Files that are kept open; more only while more are in use at once. */
   readonly openFilesMax: number;
-  readonly io: DiskIo;
   readonly clock: Clock;
   readonly log: Logger;
   /** Whether checksums are read at all, and whether each read compares them. */
   readonly checks: { readonly reads: boolean; readonly always: boolean };
+  /** Is told which files are published, for threads that serve peers. */
+  readonly index?: BlockIndex | undefined;
 }
 
 /** A file that is being opened. */
@@ -96,7 +99,8 @@ export class OpenFiles {
 
   /** From now on worker threads may read the file by themselves, when a slot is free. */
   publish(file: CacheFile): void {
-    if (file.lease !== undefined || file.isDoomed) return;
+    // While workers leave an old lease behind, a new one would be forgotten when the file is closed.
+    if (file.lease !== undefined || file.retiring !== undefined || file.isDoomed) return;
     this.#limbo.poll();
     const slot = this.#freeSlots.pop();
     if (slot === undefined) return;
@@ -106,12 +110,21 @@ export class OpenFiles {
       lengthBytes: file.entry.blockBytes,
     };
     file.lease = this.#options.leases.publish(slot, info);
+    const key = parseBlockId(file.entry.id);
+    if (key !== undefined) this.#options.index?.publish(key, file.lease);
   }
 
   /** Whether worker threads read the entry since this was last asked. */
   takeVisited(entry: DiskEntry): boolean {
     const lease = this.#byEntry.get(entry)?.lease;
     return lease !== undefined && this.#options.leases.takeVisited(lease.slot);
+  }
+
+  /** Worker threads read no file of this disk by themselves until it is {@link publish}ed again. */
+  withdraw(disk: CacheDisk): void {
+    for (const [entry, file] of this.#byEntry) {
+      if (entry.disk === disk) this.#unpublish(file, () => undefined);
+    }
   }
 
   /** Closes an entry's file as soon as nobody uses it. */
@@ -145,7 +158,7 @@ export class OpenFiles {
 
   /** @param settle - no more users join from here on; @returns how many there are */
   async #open(entry: DiskEntry, settle: () => number): Promise<CacheFile> {
-    const { io } = this.#options;
+    const { io } = entry.disk;
     let fd: number | undefined;
     try {
       fd = await io.openFile(entry.path, { flags: 'r' });
@@ -165,7 +178,7 @@ export class OpenFiles {
       return file;
     } catch (error) {
       settle();
-      if (fd !== undefined) this.#close(fd);
+      if (fd !== undefined) this.#close(entry, fd);
       throw error;
     }
   }
@@ -179,7 +192,7 @@ export class OpenFiles {
       return sums;
     }
     const path = entry.disk.paths.sums(entry.id);
-    const bytes = await this.#options.io.readFile(path).catch((error: unknown) => {
+    const bytes = await entry.disk.io.readFile(path).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
         throw damage('are missing');
       }
@@ -201,7 +214,7 @@ export class OpenFiles {
 
   /** The file has no user on this thread any more; it is closed when worker threads left it too. */
   #retire(file: CacheFile): void {
-    this.#unpublish(file, () => this.#close(file.fd));
+    this.#unpublish(file, () => this.#close(file.entry, file.fd));
   }
 
   #unpublish(file: CacheFile, then: () => void): void {
@@ -218,6 +231,8 @@ export class OpenFiles {
     const callbacks = [then];
     file.retiring = callbacks;
     file.lease = undefined;
+    const key = parseBlockId(file.entry.id);
+    if (key !== undefined) this.#options.index?.retract(key, lease);
     this.#limbo.retire(lease.slot, () => {
       file.retiring = undefined;
       this.#freeSlots.push(lease.slot);
@@ -245,8 +260,8 @@ export class OpenFiles {
     }
   }
 
-  #close(fd: number): void {
-    this.#options.io.close(fd).catch((error: unknown) => {
+  #close(entry: DiskEntry, fd: number): void {
+    entry.disk.io.close(fd).catch((error: unknown) => {
       this.#options.log.warn({ err: error }, 'a cache file did not close');
     });
   }

@@ -10,6 +10,7 @@ export interface TierMetrics {
   readonly drops: Counter;
   readonly evicts: Counter;
   readonly ioErrors: Counter;
+  readonly hangs: Counter;
   readonly damaged: Counter;
   readonly blocks: Gauge;
   readonly bytes: Gauge;
@@ -29,6 +30,7 @@ export function tierMetrics(metrics: Metrics): TierMetrics {
     drops: counter('drops', 'Blocks not cached since the disks are too slow, full or gone'),
     evicts: counter('evicts', 'Blocks evicted from the caches'),
     ioErrors: counter('io_errors', 'Errors of cache disks'),
+    hangs: counter('hangs', 'Times a cache disk stood still and was passed over until it answered'),
     damaged: counter('damaged', 'Blocks dropped since their cache file was wrong or incomplete'),
     blocks: gauge('blocks', 'Blocks in the caches'),
     bytes: gauge('bytes', 'Bytes that blocks take in the caches'),

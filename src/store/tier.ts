@@ -41,6 +41,8 @@ export interface MemoryTier {
   /** Room for `sizeBytes`, evicting what is old; undefined when everything is held. */
   reserve(sizeBytes: number): Reservation | undefined;
   delete(id: BlockId): void;
+  /** The blocks that are cached, while others come and go. */
+  ids(): Iterable<BlockId>;
   usage(): TierUsage;
   /** Frees the arena. Nothing may be held any more. */
   close(): void;
@@ -65,6 +67,8 @@ export interface DiskTier extends Startable {
   /** The block's file, checked as configured; undefined when it is not there or damaged. */
   open(id: BlockId, signal: AbortSignal): Promise<HeldFile | undefined>;
   has(id: BlockId): boolean;
+  /** How long a read of the block may take before it is looked for elsewhere, too, in ms. */
+  lateMs(id: BlockId): number;
   /**
    * Writes a block in the background. `done` is called once, when `bytes` is no longer needed.
    * A full queue, or no disk left, drops the block and counts it.
@@ -73,5 +77,9 @@ export interface DiskTier extends Startable {
   delete(id: BlockId): void;
   /** Resolves when everything put so far is on disk or dropped. */
   flushed(): Promise<void>;
+  /** Resolves when everything that lay in the directories at the start is known. */
+  scanned(): Promise<void>;
+  /** The blocks that are known, while others come and go. */
+  ids(): Iterable<BlockId>;
   usage(): TierUsage;
 }

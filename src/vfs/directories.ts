@@ -80,8 +80,8 @@ export class Directories {
     const head = [dots('.', ino), dots('..', isRoot ? ino : attr.parent)];
     if (!isRoot || options.hideInternal) return head;
     for (const node of virtual.listed()) {
-      const type = node.attr?.type ?? FileType.file;
-      head.push({ name: encoder.encode(node.name), ino: node.ino, type, attr: node.attr });
+      const { ino, attr: made } = node;
+      head.push({ name: encoder.encode(node.name), ino, type: made.type, attr: made });
     }
     return head;
   }

@@ -30,7 +30,9 @@ export function errnoOf(error: unknown, report: ErrnoReport): FsError {
     if (error.code === 'EIO') complain(error, 'EIO', report);
     return error;
   }
-  if (report.signal?.aborted === true || isAbort(error)) {
+  // EINTR would say that nothing was changed.
+  const isUnknown = error instanceof MetaError && error.code === 'outcome-unknown';
+  if (!isUnknown && (report.signal?.aborted === true || isAbort(error))) {
     return new FsError('EINTR', `${report.operation} was interrupted`, { cause: error });
   }
   const code = knownCode(error);
@@ -84,6 +86,7 @@ function metaCode(code: MetaErrorCode): ErrnoName {
     case 'incompatible':
     case 'bad-url':
     case 'bad-setting':
+    case 'outcome-unknown':
       return 'EIO';
     case 'refused':
       return 'EACCES';

@@ -26,6 +26,7 @@ export class ExtentPublisher {
   /** The oldest first. */
   readonly #published = new Set<PublishedUnit>();
   #sink: ExtentSink | undefined;
+  #paused = false;
 
   constructor(loader: BlockLoader, plans: PlanCache, blockBytes: number) {
     this.#loader = loader;
@@ -40,7 +41,16 @@ export class ExtentPublisher {
 
   /** Whether anybody takes extents. */
   get attached(): boolean {
-    return this.#sink !== undefined;
+    return this.#sink !== undefined && !this.#paused;
+  }
+
+  /**
+   * Takes everything back and publishes nothing, or goes on: while the access log is read, every
+   * request has to come by.
+   */
+  pause(paused: boolean): void {
+    this.#paused = paused;
+    if (paused) for (const published of this.#published) this.#retract(published);
   }
 
   /**
@@ -56,33 +66,48 @@ export class ExtentPublisher {
     options: { notify: boolean; again?: boolean },
   ): boolean {
     const sink = this.#sink;
-    if (sink === undefined || !version.current) return false;
-    const fileOffset = unit * this.#blockBytes;
-    const lengthBytes = Math.min(this.#blockBytes, version.lengthBytes - fileOffset);
-    if (lengthBytes <= 0) return false;
-    const pieces = this.#plans.cached(version, Math.floor(fileOffset / CHUNK_BYTES));
-    if (pieces === undefined) return false;
-    const range = { offset: fileOffset % CHUNK_BYTES, length: lengthBytes };
-    const sole = soleBlock(pieces, range, this.#blockBytes);
-    if (sole === undefined) return false;
-    const lease = this.#loader.lease(sole.key);
-    if (lease === undefined) return false;
-    const before = version.published.get(unit)?.lease;
-    const isSame = before?.slot === lease.slot && before.generation === lease.generation;
-    if (isSame && options.again !== true) return true;
+    if (sink === undefined || this.#paused || !version.current || version.dirty) return false;
+    const known = version.published.get(unit);
+    // An open of a file that was opened before comes by here each time.
+    const isKnown = known !== undefined && options.again !== true;
+    if (isKnown && this.#loader.isCurrent(known.lease)) return true;
+    const found = this.#find(version, unit);
+    if (found === undefined) return false;
+    const { lease, fileOffset, lengthBytes, leaseOffset } = found;
     const endsFile = fileOffset + lengthBytes === version.lengthBytes;
     sink.publish({
       fileId: version.fileId,
       fileOffset,
       lengthBytes,
       lease,
-      leaseOffset: sole.offset,
+      leaseOffset,
       endsFile,
       // Behind the last unit there is nothing to read ahead.
       notify: options.notify && !endsFile,
     });
     this.#remember(version, unit, lease);
     return true;
+  }
+
+  /** Whether all of a unit lies in one cached block whose place is known. */
+  isAtHand(version: FileVersion, unit: number): boolean {
+    if (!version.current) return false;
+    const known = version.published.get(unit);
+    if (known !== undefined && this.#loader.isCurrent(known.lease)) return true;
+    return this.#find(version, unit) !== undefined;
+  }
+
+  #find(version: FileVersion, unit: number) {
+    const fileOffset = unit * this.#blockBytes;
+    const lengthBytes = Math.min(this.#blockBytes, version.lengthBytes - fileOffset);
+    if (lengthBytes <= 0) return undefined;
+    const pieces = this.#plans.cached(version, Math.floor(fileOffset / CHUNK_BYTES));
+    if (pieces === undefined) return undefined;
+    const range = { offset: fileOffset % CHUNK_BYTES, length: lengthBytes };
+    const sole = soleBlock(pieces, range, this.#blockBytes);
+    const lease = sole && this.#loader.lease(sole.key);
+    if (sole === undefined || lease === undefined) return undefined;
+    return { fileOffset, lengthBytes, lease, leaseOffset: sole.offset };
   }
 
   /** Takes back everything that was published for a version. */

@@ -25,9 +25,17 @@ export class FileVersion {
   current = true;
   /** Whether the kernel may hold pages of this version: it was opened before. */
   opened = false;
+  /**
+   * Whether the kernel believes no attribute of another version, so that an open need not make it
+   * forget any.
+   */
+  believed = false;
+  /** Bytes written here wait to be committed: worker threads must not read the file by themselves. */
+  readonly dirty: boolean;
 
-  constructor(fileId: number, ino: Ino, attr: Attr) {
+  constructor(fileId: number, ino: Ino, attr: Attr, dirty = false) {
     this.fileId = fileId;
+    this.dirty = dirty;
     this.ino = ino;
     this.mtime = attr.mtime;
     this.ctime = attr.ctime;

@@ -1,32 +1,50 @@
 import { fileHandle, type FuseContext, handleOf, type OpenReply } from '../fuse/operations.ts';
-import { FileType } from '../posix/attr.ts';
+import type { OpenInodes } from '../meta/writer.ts';
+import { type Attr, FileType } from '../posix/attr.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
+import { O_ACCMODE, O_APPEND, O_TRUNC } from '../posix/open-flags.ts';
+import { withDeadline } from '../runtime/deadline.ts';
+import type { Logger } from '../runtime/logger.ts';
 import type { ExtentPublisher } from './extent-publisher.ts';
 import { HandleTable } from './handle-table.ts';
+import type { FileAhead } from './ahead/file-ahead.ts';
 import type { NodeParts, Nodes } from './nodes.ts';
-import type { OpenFile } from './open-files.ts';
+import { type Adopted, type OpenFile, shownAttr } from './open-files.ts';
 import { OpenHandle } from './open-handle.ts';
 import type { ReadAhead } from './read-ahead.ts';
-
-/** open(2) flags that want to write. @see asm-generic/fcntl.h */
-const O_ACCMODE = 0o3;
-const O_TRUNC = 0o1000;
-const O_APPEND = 0o2000;
+import type { Writers } from './write/writers.ts';
 
 /** What opening a file touches. */
 export interface FilesParts extends NodeParts {
   readonly nodes: Nodes;
   readonly publisher: ExtentPublisher;
   readonly ahead: ReadAhead;
+  readonly fileAhead: FileAhead;
   readonly blockBytes: number;
+  /** Undefined on a read-only mount. */
+  readonly writing: FilesWriting | undefined;
+  readonly logger: Logger;
 }
+
+/** What opening a file touches where files can be written. */
+export interface FilesWriting {
+  readonly meta: OpenInodes;
+  readonly writers: Writers;
+}
+
+/** JuiceFS flags of an inode. @see Attr.flags */
+const FLAG_IMMUTABLE = 1;
+const FLAG_APPEND = 2;
+/** Telling the metadata that an unlinked file was closed. */
+const CLOSED_TIMEOUT_MS = 60_000;
 
 /** Open files. */
 export class Files {
   readonly #parts: FilesParts;
   readonly #handles: HandleTable<OpenHandle>;
   #dropAttr: ((ino: Ino) => void) | undefined;
+  #catchUp: () => void = () => undefined;
 
   constructor(parts: FilesParts) {
     this.#parts = parts;
@@ -47,72 +65,188 @@ export class Files {
    * Close-to-open: sees everything that was closed before. The kernel may keep its pages when the
    * content is the same as at an earlier open.
    *
-   * @throws FsError EROFS for writing, ENOENT, EISDIR, EINVAL (no regular file), ENFILE
+   * @throws FsError EROFS for writing on a read-only mount, ESTALE (it is gone), EISDIR, EINVAL (no regular file),
+   *   ENFILE, EPERM (immutable, append-only)
    */
   async open(context: FuseContext, ino: Ino, flags: number): Promise<OpenReply> {
-    if ((flags & O_ACCMODE) !== 0 || (flags & (O_TRUNC | O_APPEND)) !== 0) {
-      throw new FsError('EROFS');
+    const { root, writing } = this.#parts;
+    const writes = (flags & O_ACCMODE) !== 0;
+    const changes = writes || (flags & (O_TRUNC | O_APPEND)) !== 0;
+    if (changes && writing === undefined) throw new FsError('EROFS');
+    const volumeIno = root.toVolume(ino);
+    // Counted before it is looked at: who removes it here from now on leaves it to us.
+    writing?.meta.opened(volumeIno);
+    try {
+      const file = await this.#openFile(volumeIno, context.signal);
+      return this.#registerOrClose(file, flags, changes);
+    } catch (error) {
+      if (writing !== undefined) void this.#closed(writing.meta, volumeIno);
+      throw error;
     }
-    const { files, root, options } = this.#parts;
-    const file = await this.#openFile(root.toVolume(ino), context.signal);
-    const handle = new OpenHandle(file);
+  }
+
+  /** Opens a file that was just made. */
+  openCreated(ino: Ino, attr: Attr, flags: number): OpenReply {
+    const { files } = this.#parts;
+    const file = files.open(ino, attr, files.ticket());
+    return this.#registerOrClose(file, flags, false);
+  }
+
+  #registerOrClose(file: OpenFile, flags: number, changes: boolean): OpenReply {
+    try {
+      if (changes) checkFlags(file.attr, flags);
+      return this.#register(file, flags);
+    } catch (error) {
+      this.#parts.files.close(file, file.version);
+      throw error;
+    }
+  }
+
+  /** The metadata knows that the inode is open. */
+  #register(file: OpenFile, flags: number): OpenReply {
+    const { options: vfs, writing } = this.#parts;
+    const appends = (flags & O_APPEND) !== 0;
+    const writes = (flags & O_ACCMODE) !== 0;
     const { version } = file;
+    // The kernel appends where it believes the end to be; what it thinks must leave no pages.
+    const isDirect = vfs.directIo || (writes && appends);
+    const how =
+      writes && writing ? { writer: writing.writers.open(file.ino), appends, isDirect } : undefined;
+    const handle = new OpenHandle(file, version, how);
     let number: number;
     try {
       number = this.#handles.add(handle);
     } catch (error) {
-      files.close(file, version);
+      if (how !== undefined) writing?.writers.close(how.writer);
       throw error;
     }
-    const keepCache = version.opened;
-    version.opened = true;
     this.#publishSmall(handle);
     return {
       fh: fileHandle(version.fileId, number),
-      keepCache,
-      directIo: options.directIo,
+      keepCache: version.opened,
+      directIo: isDirect,
       cacheDir: false,
     };
   }
 
+  /**
+   * Another thread opens files, too.
+   *
+   * @param catchUp - calls {@link adopt} for what was opened there so far
+   */
+  onForeignHandle(catchUp: () => void): void {
+    this.#catchUp = catchUp;
+  }
+
+  /** Sets a handle number aside for another thread; undefined when too many are open. */
+  reserve(): number | undefined {
+    return this.#handles.reserve();
+  }
+
+  /** A reserved number was given out for a file. @param opened - see {@link OpenFiles.adopt} */
+  adopt(opened: Adopted & { readonly handle: number }): void {
+    const { file, opened: version } = this.#parts.files.adopt(opened);
+    const handle = new OpenHandle(file, version);
+    this.#handles.fill(opened.handle, handle);
+    this.#parts.writing?.meta.opened(opened.ino);
+    this.#publishSmall(handle);
+  }
+
   /** @throws FsError EBADF */
   handle(fh: bigint): OpenHandle {
-    return this.#handles.get(handleOf(fh));
+    return this.taken(fh) ?? this.#handles.get(handleOf(fh));
   }
 
-  /** Like {@link handle}; undefined when it is closed. */
+  /**
+   * Like {@link find}, for a handle that the kernel uses: so it has dealt with the answer to its open
+   * and dropped its pages of older content. Only from then on it may keep them at an open.
+   */
+  taken(fh: bigint): OpenHandle | undefined {
+    const handle = this.find(fh);
+    if (handle !== undefined) this.#parts.files.markOpened(handle.file, handle.opened);
+    return handle;
+  }
+
+  /** A handle, also one that another thread has just opened; undefined when it is closed. */
   find(fh: bigint): OpenHandle | undefined {
-    return this.#handles.find(handleOf(fh));
+    const number = handleOf(fh);
+    const handle = this.#handles.find(number);
+    if (handle !== undefined) return handle;
+    this.#catchUp();
+    return this.#handles.find(number);
   }
 
+  /** The kernel has closed a handle, so it had got it: its pages are those of the handle's version. */
   release(fh: bigint): void {
-    const handle = this.#handles.remove(handleOf(fh));
+    if (this.taken(fh) !== undefined) this.abandon(handleOf(fh));
+  }
+
+  /** A handle ends that the kernel may never have got. */
+  abandon(number: number): void {
+    const handle = this.#handles.remove(number);
     if (handle === undefined) return;
     handle.closed = true;
     this.#parts.ahead.end(handle);
-    this.#parts.files.close(handle.file, handle.opened);
+    const { writing, files } = this.#parts;
+    if (writing !== undefined) {
+      if (handle.writing !== undefined) writing.writers.close(handle.writing.writer);
+      void this.#closed(writing.meta, handle.file.ino);
+    }
+    files.close(handle.file, handle.opened);
+  }
+
+  /** After the last close an unlinked file is removed; nobody waits for that. */
+  async #closed(meta: OpenInodes, ino: Ino): Promise<void> {
+    const { clock, logger } = this.#parts;
+    const wait = { what: `closing inode ${ino}`, timeoutMs: CLOSED_TIMEOUT_MS };
+    try {
+      await withDeadline(clock, wait, (signal) => meta.closed(ino, signal));
+    } catch (error) {
+      const fields = { ino: String(ino), error: String(error) };
+      logger.warn(fields, 'an unlinked file is left for the clean-up of sessions');
+    }
   }
 
   async #openFile(ino: Ino, signal: AbortSignal): Promise<OpenFile> {
     const { files, nodes, told } = this.#parts;
     const known = nodes.remembered(ino);
     const ticket = files.ticket();
-    const attr = known ?? (await nodes.refresh(ino, signal));
+    const attr = known ?? (await nodes.refresh(ino, signal).catch(lookAgain));
     if (attr.type === FileType.directory) throw new FsError('EISDIR');
     if (attr.type !== FileType.file) throw new FsError('EINVAL', `inode ${ino} is no file`);
     const file = known === undefined ? files.open(ino, attr, ticket) : files.reopen(ino);
-    if (told.mayDiffer(ino, file.attr)) {
+    if (told.mayDiffer(ino, shownAttr(file))) {
       told.forget(ino);
       this.#dropAttr?.(this.#parts.root.toKernel(ino));
     }
+    files.markBelieved(file);
     return file;
   }
 
   /** With a warm cache a small file costs the main thread no read. */
-  #publishSmall({ version }: OpenHandle): void {
-    const { publisher, blockBytes } = this.#parts;
-    if (version.lengthBytes > 0 && version.lengthBytes <= blockBytes) {
-      publisher.offer(version, 0, { notify: false });
-    }
+  #publishSmall({ version, file }: OpenHandle): void {
+    const { publisher, fileAhead, blockBytes } = this.#parts;
+    if (version.lengthBytes === 0 || version.lengthBytes > blockBytes) return;
+    const isPublished = publisher.offer(version, 0, { notify: false });
+    const isReady = isPublished || (!publisher.attached && publisher.isAtHand(version, 0));
+    fileAhead.opened({ version, parent: file.attr.parent, isReady });
   }
+}
+
+/**
+ * An inode that is gone has lost a name that the kernel remembers, often to a file that was renamed over
+ * it: ESTALE makes the kernel look the name up and open what has it now.
+ *
+ * @throws FsError ESTALE in place of ENOENT; what else it is given
+ */
+function lookAgain(error: unknown): never {
+  const isGone = error instanceof FsError && error.code === 'ENOENT';
+  throw isGone ? new FsError('ESTALE', error.message, { cause: error }) : error;
+}
+
+/** @throws FsError EPERM for changes that the inode's flags forbid */
+function checkFlags({ flags: inodeFlags }: Attr, flags: number): void {
+  const isImmutable = (inodeFlags & FLAG_IMMUTABLE) !== 0;
+  const onlyAppends = (flags & O_APPEND) !== 0 && (flags & O_TRUNC) === 0;
+  if (isImmutable || ((inodeFlags & FLAG_APPEND) !== 0 && !onlyAppends)) throw new FsError('EPERM');
 }

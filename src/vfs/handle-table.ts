@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { FsError } from '../posix/errno.ts';
 
 const HANDLE_MAX = 0xffff_ffff;
@@ -6,6 +7,7 @@ const HANDLE_MAX = 0xffff_ffff;
 export class HandleTable<Value> {
   readonly #max: number;
   readonly #values = new Map<number, Value>();
+  readonly #reserved = new Set<number>();
   #last = 0;
 
   /** @param max - how many at once */
@@ -22,11 +24,23 @@ export class HandleTable<Value> {
   add(value: Value): number {
     if (this.#values.size >= this.#max)
       throw new FsError('ENFILE', `${this.#max} handles are open`);
-    do {
-      this.#last = this.#last === HANDLE_MAX ? 1 : this.#last + 1;
-    } while (this.#values.has(this.#last));
-    this.#values.set(this.#last, value);
-    return this.#last;
+    const handle = this.#next();
+    this.#values.set(handle, value);
+    return handle;
+  }
+
+  /** Sets a number aside, for {@link fill}. @returns undefined when too many are open */
+  reserve(): number | undefined {
+    if (this.#values.size + this.#reserved.size >= this.#max) return undefined;
+    const handle = this.#next();
+    this.#reserved.add(handle);
+    return handle;
+  }
+
+  /** Opens a number that was reserved. */
+  fill(handle: number, value: Value): void {
+    assert(this.#reserved.delete(handle), `handle ${handle} was not reserved`);
+    this.#values.set(handle, value);
   }
 
   /** @throws FsError EBADF when there is no such handle */
@@ -46,5 +60,12 @@ export class HandleTable<Value> {
     const value = this.#values.get(handle);
     this.#values.delete(handle);
     return value;
+  }
+
+  #next(): number {
+    do {
+      this.#last = this.#last === HANDLE_MAX ? 1 : this.#last + 1;
+    } while (this.#values.has(this.#last) || this.#reserved.has(this.#last));
+    return this.#last;
   }
 }

@@ -1,6 +1,6 @@
 import type { BlockKey } from '../block/block-key.ts';
 import { CHUNK_BYTES } from '../block/geometry.ts';
-import { objectKeyOf } from '../block/object-key.ts';
+import { namingOf, objectKeyOf } from '../block/object-key.ts';
 import { type Piece, planRead, resolveSlices } from '../block/read-plan.ts';
 import type { SliceRecord } from '../block/slice-record.ts';
 import type { MetaReader } from '../meta/engine.ts';
@@ -71,7 +71,7 @@ function blocksOf(
   range: { offset: number; length: number },
   setting: VolumeSetting,
 ): BlockInfo[] {
-  const naming = { volumeName: setting.name, hashPrefix: setting.hashPrefix };
+  const naming = namingOf(setting);
   const blocks = new Map<string, BlockInfo>();
   for (const { key } of planRead(pieces, range, setting.blockBytes)) {
     if (key === undefined) continue;

@@ -4,7 +4,7 @@ import { type Attr, FileType } from '../posix/attr.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
 import { OpenAttrs } from './open-attrs.ts';
-import type { OpenFiles, Ticket } from './open-files.ts';
+import { type OpenFiles, shownAttr, type Ticket } from './open-files.ts';
 import type { RootMap } from './root-map.ts';
 import type { ToldAttrs } from './told-attrs.ts';
 import type { VfsParts } from './vfs-parts.ts';
@@ -12,6 +12,9 @@ import { isVirtual, VIRTUAL_TIMEOUT_MS, type VirtualNodes } from './virtual-node
 
 /** Longest name. @see linux/limits.h NAME_MAX */
 export const NAME_BYTES_MAX = 255;
+
+/** Who changes a file all the time is believed about its attribute after so many questions. */
+const REFRESHES_MAX = 5;
 
 /** What nodes share with the other operations. */
 export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock' | 'metrics'> {
@@ -34,6 +37,11 @@ export class Nodes {
     this.#openAttrs = new OpenAttrs({ ...parts, ask });
   }
 
+  /** Symlink targets that are remembered. */
+  get symlinks(): number {
+    return this.#symlinks.size;
+  }
+
   /** @throws FsError ENAMETOOLONG, EINVAL, ENOTDIR, ENOENT (of the directory itself) */
   async lookup(
     context: FuseContext,
@@ -45,10 +53,7 @@ export class Nodes {
     if (name.byteLength === 0) throw new FsError('EINVAL', 'an empty name');
     const directory = root.toVolume(parent);
     const node = virtual.find(name, directory === root.root);
-    if (node !== undefined) {
-      if (node.attr === undefined) return this.#negative(0);
-      return virtualEntry(node.ino, node.attr);
-    }
+    if (node !== undefined) return virtualEntry(node.ino, node.attr);
     if (isDot(name)) return this.#entryOf(context, directory);
     if (isDotDot(name)) return this.#entryOf(context, await this.#parentOf(context, directory));
     const ticket = files.ticket();
@@ -84,13 +89,16 @@ export class Nodes {
    */
   async refresh(ino: Ino, signal: AbortSignal): Promise<Attr> {
     const { meta, files } = this.#parts;
-    const ticket = files.ticket();
-    const attr = await meta.getattr(ino, signal);
-    if (attr === undefined) {
-      files.vanished(ino);
-      throw new FsError('ENOENT', `no inode ${ino}`);
+    for (let attempt = 1; ; attempt += 1) {
+      const ticket = files.ticket();
+      const attr = await meta.getattr(ino, signal);
+      if (attr === undefined) {
+        files.vanished(ino);
+        throw new FsError('ENOENT', `no inode ${ino}`);
+      }
+      const isClear = !files.wasChangedAfter(ino, ticket);
+      if (isClear || attempt === REFRESHES_MAX) return files.observe(ino, attr, ticket);
     }
-    return files.observe(ino, attr, ticket);
   }
 
   /** The attribute of an opened file, while `--open-cache` lets it be used without asking. */
@@ -99,7 +107,7 @@ export class Nodes {
     if (options.openCacheMs <= 0) return undefined;
     const file = files.find(ino);
     if (file === undefined) return undefined;
-    return clock.nowMs() - file.checkedAtMs < options.openCacheMs ? file.attr : undefined;
+    return clock.nowMs() - file.checkedAtMs < options.openCacheMs ? shownAttr(file) : undefined;
   }
 
   /**

@@ -4,7 +4,7 @@ import { MetaError } from '../meta/engine.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { DeadlineError, withDeadline } from '../runtime/deadline.ts';
 import type { Counter, Metrics } from '../runtime/metrics.ts';
-import type { OpenFiles } from './open-files.ts';
+import { type OpenFiles, shownAttr } from './open-files.ts';
 
 /** So long the metadata may take to tell the attribute of an open file… */
 const ANSWER_TIMEOUT_MS = 1_000;
@@ -55,7 +55,7 @@ export class OpenAttrs {
       if (signal.aborted || !saysAway(error)) throw error;
       this.#awayUntilMs = this.#clock.nowMs() + AWAY_MS;
       this.#old.add();
-      return file.attr;
+      return shownAttr(file);
     }
   }
 }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Attr } from '../posix/attr.ts';
+import type { Attr, Timespec } from '../posix/attr.ts';
 import type { Ino } from '../posix/ino.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { FileVersion } from './file-version.ts';
@@ -15,6 +15,39 @@ export interface OpenFile {
   checkedAtMs: number;
   /** Open handles. */
   handles: number;
+  /** What was written here and is not committed, so that no reader of the metadata sees it. */
+  pending: PendingWrites | undefined;
+  /** Taken when the last change by this mount was known to be done. */
+  changed: Ticket;
+}
+
+/** Writes of this mount that are not committed. */
+export interface PendingWrites {
+  /** How far the writes reach. */
+  readonly lengthBytes: bigint;
+  /** When the last one came. */
+  readonly mtime: Timespec;
+}
+
+/** Hears what is known of which file. */
+export interface OpenFilesWatcher {
+  /** The file has another version, or its version was opened for the first time. */
+  known(file: OpenFile): void;
+  /** Nothing is known of the file any more. */
+  unknown(ino: Ino): void;
+  /** A metadata request is about to be made. */
+  asks(ticket: Ticket): void;
+}
+
+/** A handle that another thread has given to the kernel. */
+export interface Adopted {
+  readonly ino: Ino;
+  /** What was seen of the file when it was opened. */
+  readonly attr: Attr;
+  /** What the handle carries. */
+  readonly fileId: number;
+  /** The ticket that was taken last when the attribute was asked for; its lower 32 bits. */
+  readonly ticket: number;
 }
 
 /** Orders metadata requests by when they were made. */
@@ -38,9 +71,11 @@ export class OpenFiles {
   readonly #busy = new Map<Ino, OpenFile>();
   /** Least recently closed first. */
   readonly #idle = new Map<Ino, OpenFile>();
-  readonly #fileIds = new Set<number>();
+  /** Versions whose id is in use. */
+  readonly #versions = new Map<number, FileVersion>();
   #lastFileId = 0;
   #lastTicket = 0;
+  #watcher: OpenFilesWatcher | undefined;
 
   /**
    * @param options - `limit`: files kept, 0 = any number; `onEnd`: called when a version is no
@@ -52,6 +87,11 @@ export class OpenFiles {
     this.#onEnd = options.onEnd;
   }
 
+  /** @param watcher - hears of changes from now on */
+  watch(watcher: OpenFilesWatcher): void {
+    this.#watcher = watcher;
+  }
+
   /** How many files are kept. */
   get size(): number {
     return this.#busy.size + this.#idle.size;
@@ -60,7 +100,9 @@ export class OpenFiles {
   /** To be taken before a metadata request is made. */
   ticket(): Ticket {
     this.#lastTicket += 1;
-    return this.#lastTicket as Ticket;
+    const ticket = this.#lastTicket as Ticket;
+    this.#watcher?.asks(ticket);
+    return ticket;
   }
 
   /** What is known of a file. */
@@ -68,12 +110,64 @@ export class OpenFiles {
     return this.#busy.get(ino) ?? this.#idle.get(ino);
   }
 
-  /** Takes note of an attribute. @returns the attribute to believe */
+  /** Takes note of an attribute. @returns the attribute to believe and to show */
   observe(ino: Ino, attr: Attr, ticket: Ticket): Attr {
     const file = this.find(ino);
     if (file === undefined) return attr;
     this.#refresh(file, attr, ticket);
-    return file.attr;
+    return shownAttr(file);
+  }
+
+  /**
+   * Whether this mount changed the file after a request was made: its reply may be from before or
+   * from after that change, and only another request can tell.
+   */
+  wasChangedAfter(ino: Ino, ticket: Ticket): boolean {
+    const file = this.find(ino);
+    return file !== undefined && file.changed > ticket;
+  }
+
+  /**
+   * This mount has changed an inode's attribute.
+   *
+   * @param attr - as it was right after the change
+   * @param options - `content`: bytes, or where they lie, may have changed, too
+   * @returns the attribute to show
+   */
+  changed(ino: Ino, attr: Attr, options: { content: boolean }): Attr {
+    const file = this.find(ino);
+    if (file === undefined) return attr;
+    file.changed = this.ticket();
+    file.ticket = file.changed;
+    file.attr = attr;
+    file.checkedAtMs = this.#clock.nowMs();
+    if (options.content || !file.version.matches(attr)) this.#renew(file);
+    return shownAttr(file);
+  }
+
+  /** @see WrittenFiles.wrote */
+  wrote(file: OpenFile, endBytes: number, mtime: Timespec): void {
+    const before = file.pending;
+    const end = BigInt(endBytes);
+    const lengthBytes = before !== undefined && before.lengthBytes > end ? before.lengthBytes : end;
+    file.pending = { lengthBytes, mtime };
+    if (before === undefined) this.#renew(file);
+  }
+
+  /** @see WrittenFiles.committed */
+  committed(file: OpenFile, attr: Attr, isMoreWaiting: boolean): void {
+    if (!isMoreWaiting) file.pending = undefined;
+    file.changed = this.ticket();
+    file.ticket = file.changed;
+    file.attr = attr;
+    file.checkedAtMs = this.#clock.nowMs();
+    this.#renew(file);
+  }
+
+  /** @see WrittenFiles.gaveUp */
+  gaveUp(file: OpenFile): void {
+    file.pending = undefined;
+    this.#renew(file);
   }
 
   /** Opens a file for one more handle, with the attribute that was just asked for. */
@@ -83,9 +177,53 @@ export class OpenFiles {
       this.#refresh(known, attr, ticket);
       return this.#hold(known);
     }
-    const version = this.#newVersion(ino, attr);
+    const version = this.#newVersion(ino, attr, false);
     const checkedAtMs = this.#clock.nowMs();
-    return this.#hold({ ino, attr, version, ticket, checkedAtMs, handles: 0 });
+    const changed = 0 as Ticket;
+    const file = {
+      ...{ ino, attr, version, ticket, checkedAtMs, handles: 0 },
+      ...{ pending: undefined, changed },
+    };
+    this.#watcher?.known(file);
+    return this.#hold(file);
+  }
+
+  /**
+   * The kernel has opened a version of the file: it holds no pages of other ones any more. Says
+   * nothing when the file has another version by now.
+   */
+  markOpened(file: OpenFile, version: FileVersion): void {
+    if (version.opened || version !== file.version) return;
+    version.opened = true;
+    this.#watcher?.known(file);
+  }
+
+  /** The kernel believes no attribute of another version than the present one. */
+  markBelieved(file: OpenFile): void {
+    if (file.version.believed) return;
+    file.version.believed = true;
+    this.#watcher?.known(file);
+  }
+
+  /**
+   * Opens a file for a handle that the kernel has already.
+   *
+   * @returns the file, and the version that the handle carries: one that has ended when the file has
+   *   changed since or was forgotten
+   */
+  adopt(adopted: Adopted): { file: OpenFile; opened: FileVersion } {
+    const { ino, attr, fileId } = adopted;
+    const ticket = this.#rightAfter(adopted.ticket);
+    const file = this.find(ino) === undefined ? this.open(ino, attr, ticket) : this.reopen(ino);
+    if (file.version.fileId === fileId) {
+      // What was asked for before this open must not take the file back to an older content.
+      file.ticket = Math.max(file.ticket, ticket) as Ticket;
+      return { file, opened: file.version };
+    }
+    file.version.handles -= 1;
+    const opened = this.#versions.get(fileId) ?? this.#endedVersion(ino, attr, fileId);
+    opened.handles += 1;
+    return { file, opened };
   }
 
   /** Opens a file for one more handle with what is known of it, which must be something. */
@@ -93,6 +231,12 @@ export class OpenFiles {
     const known = this.find(ino);
     assert(known !== undefined, `inode ${ino} was never opened`);
     return this.#hold(known);
+  }
+
+  /** Between a ticket, given by its lower 32 bits, and the next one. */
+  #rightAfter(low: number): Ticket {
+    const takenSince = (this.#lastTicket - low) >>> 0;
+    return (this.#lastTicket - takenSince + 0.5) as Ticket;
   }
 
   #hold(file: OpenFile): OpenFile {
@@ -121,6 +265,7 @@ export class OpenFiles {
     const file = this.#idle.get(ino);
     if (file === undefined) return;
     this.#idle.delete(ino);
+    this.#watcher?.unknown(ino);
     this.#end(file.version);
   }
 
@@ -129,17 +274,30 @@ export class OpenFiles {
     file.ticket = ticket;
     file.attr = attr;
     file.checkedAtMs = this.#clock.nowMs();
-    if (file.version.matches(attr)) return;
-    this.#end(file.version);
-    file.version = this.#newVersion(file.ino, attr);
+    if (!file.version.matches(attr)) this.#renew(file);
   }
 
-  #newVersion(ino: Ino, attr: Attr): FileVersion {
+  /** What was derived from the file's content so far is over. */
+  #renew(file: OpenFile): void {
+    this.#end(file.version);
+    file.version = this.#newVersion(file.ino, file.attr, file.pending !== undefined);
+    this.#watcher?.known(file);
+  }
+
+  #newVersion(ino: Ino, attr: Attr, dirty: boolean): FileVersion {
     do {
       this.#lastFileId = this.#lastFileId === FILE_ID_MAX ? 1 : this.#lastFileId + 1;
-    } while (this.#fileIds.has(this.#lastFileId));
-    this.#fileIds.add(this.#lastFileId);
-    return new FileVersion(this.#lastFileId, ino, attr);
+    } while (this.#versions.has(this.#lastFileId));
+    const version = new FileVersion(this.#lastFileId, ino, attr, dirty);
+    this.#versions.set(version.fileId, version);
+    return version;
+  }
+
+  #endedVersion(ino: Ino, attr: Attr, fileId: number): FileVersion {
+    const version = new FileVersion(fileId, ino, attr);
+    version.current = false;
+    this.#versions.set(fileId, version);
+    return version;
   }
 
   #end(version: FileVersion): void {
@@ -150,7 +308,7 @@ export class OpenFiles {
 
   /** A file id is free again when no handle carries it and nothing will be published under it. */
   #freeId(version: FileVersion): void {
-    if (!version.current && version.handles === 0) this.#fileIds.delete(version.fileId);
+    if (!version.current && version.handles === 0) this.#versions.delete(version.fileId);
   }
 
   #evict(): void {
@@ -159,7 +317,16 @@ export class OpenFiles {
       const tooMany = this.#limit > 0 && this.size > this.#limit;
       if (!tooMany && file.checkedAtMs > oldestMs) return;
       this.#idle.delete(file.ino);
+      this.#watcher?.unknown(file.ino);
       this.#end(file.version);
     }
   }
+}
+
+/** What is to be told of a file: the metadata's attribute, and what was written since. */
+export function shownAttr({ attr, pending }: Pick<OpenFile, 'attr' | 'pending'>): Attr {
+  if (pending === undefined) return attr;
+  const { lengthBytes, mtime } = pending;
+  const length = lengthBytes > attr.length ? lengthBytes : attr.length;
+  return { ...attr, length, mtime, ctime: mtime };
 }

@@ -1,6 +1,16 @@
 import type { FileVersion } from './file-version.ts';
 import type { OpenFile } from './open-files.ts';
 import { ReadSessions } from './read-sessions.ts';
+import type { FileWriter } from './write/file-writer.ts';
+
+/** How a handle writes. */
+export interface HandleWriting {
+  readonly writer: FileWriter;
+  /** Opened with O_APPEND: what is written goes to the end of the file, unless fcntl(2) undid that. */
+  readonly appends: boolean;
+  /** Past the kernel's pages. Then the kernel sends no FSYNC after a write of O_SYNC or O_DSYNC. */
+  readonly isDirect: boolean;
+}
 
 /** One open(2) of a file. */
 export class OpenHandle {
@@ -9,11 +19,14 @@ export class OpenHandle {
   /** The version whose id the handle carries. Workers know nothing else for this handle. */
   readonly opened: FileVersion;
   readonly sessions = new ReadSessions();
+  /** By which it writes; undefined when it was opened for reading. */
+  readonly writing: HandleWriting | undefined;
   closed = false;
 
-  constructor(file: OpenFile) {
+  constructor(file: OpenFile, opened: FileVersion = file.version, writing?: HandleWriting) {
     this.file = file;
-    this.opened = file.version;
+    this.opened = opened;
+    this.writing = writing;
   }
 
   /** The version to read from now. */

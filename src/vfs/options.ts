@@ -37,6 +37,8 @@ export interface VfsOptions {
   readonly bufferBytes: number;
   /** Read-ahead of one stream; undefined = 8 blocks, 0 = none. */
   readonly maxReadaheadBytes: number | undefined;
+  /** Small files that may be in memory before they are opened; 0 = none are brought. */
+  readonly fileAheadBytes: number;
   /** How often a failed read is tried again. */
   readonly ioRetries: number;
   /** Bound of one read with all its retries, of a seek, and of a request for a slice list. */
@@ -69,6 +71,7 @@ export const DEFAULT_VFS_OPTIONS: VfsOptions = {
   directIo: false,
   bufferBytes: 300 * 1024 * 1024,
   maxReadaheadBytes: undefined,
+  fileAheadBytes: 0,
   ioRetries: 10,
   ioTimeoutMs: 60_000,
   handlesMax: 1_000_000,

@@ -4,7 +4,7 @@ import type { MetaReader } from '../meta/engine.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { withDeadline } from '../runtime/deadline.ts';
-import { abortable } from './abortable.ts';
+import { abortable } from '../runtime/abortable.ts';
 import type { CachedPlan, FileVersion } from './file-version.ts';
 
 /** What the cache is made of. */
@@ -54,6 +54,12 @@ export class PlanCache {
     const name = loadName(version, index);
     const running = this.#loading.get(name) ?? this.#fetch(version, index, name);
     return abortable(running, signal);
+  }
+
+  /** Takes a plan that came with others. One that is there or being fetched stays. */
+  put(version: FileVersion, index: number, pieces: readonly Piece[]): void {
+    if (version.plans.has(index) || this.#loading.has(loadName(version, index))) return;
+    this.#keep({ version, index, pieces });
   }
 
   /** Forgets one plan; a request for it that is under way will not be kept either. */

@@ -1,6 +1,6 @@
 import type { BlockKey } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
-import type { Piece } from '../block/read-plan.ts';
+import { type Piece, pieceIndexAt } from '../block/read-plan.ts';
 
 /** A range that stands in one block as it is. */
 export interface SoleBlock {
@@ -21,7 +21,7 @@ export function soleBlock(
   range: ByteRange,
   blockBytes: number,
 ): SoleBlock | undefined {
-  const piece = pieceAt(pieces, range.offset);
+  const piece = pieces[pieceIndexAt(pieces, range.offset)];
   if (piece === undefined || piece.sliceId === 0n) return undefined;
   const { pos, len, off, size, sliceId } = piece;
   if (range.offset + range.length > pos + len || off + len > size) return undefined;
@@ -31,16 +31,4 @@ export function soleBlock(
   const sizeBytes = Math.min(blockBytes, size - index * blockBytes);
   if (offset + range.length > sizeBytes) return undefined;
   return { key: { sliceId, index, sizeBytes }, offset };
-}
-
-function pieceAt(pieces: readonly Piece[], at: number): Piece | undefined {
-  let low = 0;
-  let high = pieces.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    const piece = pieces[middle] as Piece;
-    if (piece.pos + piece.len <= at) low = middle + 1;
-    else high = middle;
-  }
-  return pieces[low];
 }

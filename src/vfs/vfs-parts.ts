@@ -1,16 +1,32 @@
+import type { BlockSink } from '../mesh/block-writer.ts';
 import type { BlockLoader } from '../mesh/loader.ts';
+import type { SharedCache } from '../mesh/warm/group-cache.ts';
 import type { MetaReader } from '../meta/engine.ts';
 import type { VolumeSetting } from '../meta/setting.ts';
+import type { MetaWriter } from '../meta/writer.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
+import type { InternalSources } from './internal/internal-files.ts';
 import type { VfsOptions } from './options.ts';
+
+/** What makes a mount one that can write. */
+export interface VfsWriting {
+  readonly writer: MetaWriter;
+  readonly blocks: BlockSink;
+}
 
 /** What the file system is made of. */
 export interface VfsParts {
   readonly meta: MetaReader;
   readonly loader: BlockLoader;
+  /** The group's caches, for warming up, checking and evicting. */
+  readonly cache: SharedCache;
   readonly setting: VolumeSetting;
+  /** Undefined: the mount is read-only. */
+  readonly writing?: VfsWriting | undefined;
+  /** What the virtual files show. */
+  readonly internals: InternalSources;
   readonly options: VfsOptions;
   readonly clock: Clock;
   readonly logger: Logger;

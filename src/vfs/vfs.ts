@@ -1,22 +1,32 @@
 import type { ExtentSink } from '../fuse/driver.ts';
-import type {
-  AttrReply,
-  DirEntryReply,
-  EntryReply,
-  FuseContext,
-  FuseOperations,
-  NegativeReply,
-  OpenReply,
-  ReadReply,
-  StatfsReply,
+import type { FuseFileSystem } from '../fuse/file-system.ts';
+import {
+  type AttrReply,
+  type DirEntryReply,
+  type EntryReply,
+  type FuseContext,
+  handleOf,
+  type NegativeReply,
+  type NewBytes,
+  type OpenReply,
+  type ReadReply,
+  type StatfsReply,
 } from '../fuse/operations.ts';
+import type { ShortcutHost } from '../fuse/kernel/request-shortcut.ts';
+import type { DirectReads } from '../meta/direct-reads.ts';
+import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
 import { withDeadline } from '../runtime/deadline.ts';
+import type { Libc } from '../runtime/system/libc.ts';
+import { FileAhead } from './ahead/file-ahead.ts';
 import { Directories } from './directories.ts';
-import { errnoOf } from './errno-of.ts';
 import { ExtentPublisher } from './extent-publisher.ts';
 import { Files } from './files.ts';
 import { type NodeInfo, nodeInfo } from './node-info.ts';
+import { detail } from './internal/access-detail.ts';
+import { AccessLog } from './internal/access-log.ts';
+import { InternalFiles } from './internal/internal-files.ts';
+import { LoggedCalls } from './internal/logged-calls.ts';
 import { Nodes } from './nodes.ts';
 import { OpenFiles } from './open-files.ts';
 import { PlanCache } from './plan-cache.ts';
@@ -24,53 +34,63 @@ import { ReadAhead } from './read-ahead.ts';
 import { Reader } from './reader.ts';
 import { RootMap } from './root-map.ts';
 import { seek } from './seek.ts';
+import { MetaShortcut } from './shortcut/meta-shortcut.ts';
 import { Statfs } from './statfs.ts';
 import { ToldAttrs } from './told-attrs.ts';
 import type { VfsParts } from './vfs-parts.ts';
-import { VirtualNodes } from './virtual-nodes.ts';
+import { isVirtual, VirtualIno, VirtualNodes } from './virtual-nodes.ts';
+import { CacheJobs } from './warm/cache-jobs.ts';
+import { VfsMetadataMemory } from './warm/metadata-memory.ts';
+import type { VfsMutations } from './write/vfs-mutations.ts';
+import { Writing } from './write/writing.ts';
 import { Xattrs } from './xattrs.ts';
 
 /** Inodes whose attribute we remember to have told the kernel. */
 const TOLD_MAX = 100_000;
 /** Share of the buffer that reading ahead may use, as JuiceFS has it. */
 const READ_AHEAD_SHARE = 0.8;
+/** Of the room for plans, what warming up may fill. */
+const WARM_PLAN_SHARE = 0.5;
 /** Blocks that one stream reads ahead, as JuiceFS has it. */
 const READ_AHEAD_BLOCKS = 8;
 
 /** A volume as a file system. */
-export class Vfs implements FuseOperations {
+export class Vfs implements FuseFileSystem {
   readonly #parts: VfsParts;
   readonly #root: RootMap;
   readonly #nodes: Nodes;
   readonly #directories: Directories;
+  readonly #openFiles: OpenFiles;
+  readonly #told: ToldAttrs;
   readonly #files: Files;
   readonly #xattrs: Xattrs;
   readonly #statfs: Statfs;
   readonly #plans: PlanCache;
   readonly #publisher: ExtentPublisher;
   readonly #ahead: ReadAhead;
+  readonly #fileAhead: FileAhead;
   readonly #reader: Reader;
+  #shortcut: MetaShortcut | undefined;
+  readonly #jobs: CacheJobs;
+  readonly #calls: LoggedCalls;
+  readonly #internals: InternalFiles;
+  readonly #writing: Writing | undefined;
+  readonly mutations: VfsMutations | undefined;
 
   constructor(parts: VfsParts) {
     const { meta, loader, setting, options, clock, logger, metrics } = parts;
-    const { blockBytes } = setting;
+    const [{ blockBytes }, timeoutMs] = [setting, options.ioTimeoutMs];
     this.#parts = parts;
     this.#root = new RootMap(options.rootIno);
-    const timeoutMs = options.ioTimeoutMs;
     this.#plans = new PlanCache({ meta, clock, piecesMax: options.planPiecesMax, timeoutMs });
     this.#publisher = new ExtentPublisher(loader, this.#plans, blockBytes);
-    const files = this.#openFiles();
-    const told = new ToldAttrs({ clock, timeoutMs: options.attrCacheMs, max: TOLD_MAX });
-    const shared = {
-      meta,
-      options,
-      clock,
-      metrics,
-      root: this.#root,
-      virtual: this.#virtual(),
-      files,
-      told,
-    };
+    const files = this.#createOpenFiles();
+    this.#openFiles = files;
+    const catchUp = () => this.#shortcut?.catchUp();
+    const told = new ToldAttrs({ clock, timeoutMs: options.attrCacheMs, max: TOLD_MAX, catchUp });
+    this.#told = told;
+    const own = { root: this.#root, virtual: this.#virtual(), files, told };
+    const shared = { meta, options, clock, metrics, ...own };
     this.#nodes = new Nodes(shared);
     this.#directories = new Directories(shared, this.#nodes);
     this.#xattrs = new Xattrs(parts, this.#root, this.#nodes);
@@ -86,15 +106,23 @@ export class Vfs implements FuseOperations {
       maxBytes: options.maxReadaheadBytes ?? READ_AHEAD_BLOCKS * blockBytes,
       budgetBytes: options.bufferBytes * READ_AHEAD_SHARE,
     });
-    this.#reader = new Reader({
-      ...data,
-      ahead: this.#ahead,
-      nodes: this.#nodes,
-      retries: options.ioRetries,
-      timeoutMs,
+    const from = { ahead: this.#ahead, nodes: this.#nodes };
+    this.#reader = new Reader({ ...data, ...from, retries: options.ioRetries, timeoutMs });
+    const { fileAheadBytes: budgetBytes, openCacheLimit: filesKept } = options;
+    const bringing = { ...parts, ...data, files, told, catchUp, budgetBytes, filesKept };
+    this.#fileAhead = new FileAhead(bringing);
+    this.#writing = parts.writing && new Writing(parts, parts.writing, files);
+    this.#files = new Files({
+      ...{ ...shared, ...data, ...from },
+      ...{ fileAhead: this.#fileAhead, writing: this.#writing?.forFiles },
     });
-    const { publisher, ahead } = { publisher: this.#publisher, ahead: this.#ahead };
-    this.#files = new Files({ ...shared, nodes: this.#nodes, publisher, ahead, blockBytes });
+    const memory = this.#memory(files);
+    this.#jobs = new CacheJobs({ ...parts, root: this.#root, blockBytes, memory });
+    const accessLog = this.#createAccessLog();
+    this.#calls = new LoggedCalls({ clock, logger, metrics, log: accessLog });
+    this.#internals = this.#createInternals(accessLog);
+    const changing = { ...shared, nodes: this.#nodes, files: this.#files, catchUp };
+    this.mutations = this.#writing?.mutations(changing, this.#calls);
   }
 
   /** Worker threads of the driver answer reads from what is published here; undefined: nobody does. */
@@ -110,67 +138,140 @@ export class Vfs implements FuseOperations {
     invalidate: ((ino: Ino, offset: number, lengthBytes: number) => void) | undefined,
   ): void {
     this.#files.onStaleAttr(invalidate && ((ino) => invalidate(ino, -1, 0)));
+    if (invalidate !== undefined) this.#writing?.attachInvalidation(invalidate, this.#root);
   }
 
-  /** Ends what goes on in the background. Open handles need not be closed before. */
-  stop(): void {
+  /**
+   * A way for worker threads of the driver to answer look-ups and opens without this thread.
+   *
+   * @param direct - of the engine that this file system reads
+   * @returns undefined when it cannot keep what the options promise
+   */
+  createShortcut(direct: DirectReads, libc: Libc): ShortcutHost | undefined {
+    const { options, clock, logger, metrics } = this.#parts;
+    // With an open-cache files are opened without asking the metadata, which only this thread can do.
+    if (options.openCacheMs > 0) return undefined;
+    this.#shortcut = new MetaShortcut({
+      direct,
+      libc,
+      options,
+      openFiles: this.#openFiles,
+      files: this.#files,
+      told: this.#told,
+      isReadOnly: this.mutations === undefined,
+      clock,
+      logger,
+      metrics,
+    });
+    return this.#shortcut;
+  }
+
+  /** Warm-ups, checks and evictions of this node. */
+  get jobs(): CacheJobs {
+    return this.#jobs;
+  }
+
+  /** Commits what was written and ends what goes on in the background. Never rejects. */
+  async stop(): Promise<void> {
+    await this.#writing?.stop();
+    this.#jobs.stop();
     this.#ahead.stop();
+    this.#fileAhead.stop();
     this.#publisher.attach(undefined);
   }
 
   lookup(context: FuseContext, parent: Ino, name: Uint8Array): Promise<EntryReply | NegativeReply> {
-    return this.#run('lookup', context, () => this.#nodes.lookup(context, parent, name));
+    const work = () => this.#nodes.lookup(context, parent, name);
+    return this.#calls.run('lookup', context, work, (found) => detail.lookup(parent, name, found));
   }
 
   /** Nothing is kept per reference of the kernel. */
   forget(_ino: Ino, _count: bigint): void {}
 
   getattr(context: FuseContext, ino: Ino): Promise<AttrReply> {
-    return this.#run('getattr', context, () => this.#nodes.getattr(context, ino));
+    const work = () => this.#nodes.getattr(context, ino);
+    return this.#calls.run('getattr', context, work, (found) => detail.getattr(ino, found));
   }
 
   readlink(context: FuseContext, ino: Ino): Promise<Uint8Array> {
-    return this.#run('readlink', context, () => this.#nodes.readlink(context, ino));
+    const work = () => this.#nodes.readlink(context, ino);
+    return this.#calls.run('readlink', context, work, (target) => detail.readlink(ino, target));
+  }
+
+  isWritable(ino: Ino): boolean {
+    return ino === VirtualIno.control;
   }
 
   open(context: FuseContext, ino: Ino, flags: number): Promise<OpenReply> {
-    return this.#run('open', context, () => this.#files.open(context, ino, flags));
+    const work = () =>
+      isVirtual(ino) ? this.#internals.open(ino, flags) : this.#files.open(context, ino, flags);
+    return this.#calls.run('open', context, work, (opened) => detail.open(ino, flags, opened));
   }
 
   read(
     context: FuseContext,
-    _ino: Ino,
+    ino: Ino,
     fh: bigint,
     range: { offset: number; length: number },
   ): Promise<ReadReply> {
-    return this.#run('read', context, () =>
-      this.#reader.read(this.#files.handle(fh), range, context.signal),
-    );
+    const isInternal = this.#internals.owns(fh);
+    const work = async () =>
+      isInternal ? this.#internals.read(context, fh, range) : this.#read(context, fh, range);
+    // Reading the log does not make the log grow.
+    const isLog = ino === VirtualIno.accessLog;
+    const tell = (found?: ReadReply) => detail.read({ ino, fh, ...range }, found);
+    return this.#calls.run('read', context, work, isLog ? undefined : tell);
+  }
+
+  write(context: FuseContext, ino: Ino, fh: bigint, data: NewBytes): Promise<number> {
+    const work = async () => {
+      if (this.#internals.owns(fh)) return this.#internals.write(fh, data.bytes);
+      if (this.mutations === undefined) throw new FsError('EROFS');
+      return await this.mutations.data.write(context, fh, data);
+    };
+    const { offset } = data;
+    const length = data.bytes.byteLength;
+    return this.#calls.run('write', context, work, () => detail.write({ ino, fh, offset, length }));
   }
 
   touched(fh: bigint, offset: number): void {
-    const handle = this.#files.find(fh);
+    const handle = this.#files.taken(fh);
     if (handle !== undefined) this.#reader.touched(handle, offset);
   }
 
-  release(fh: bigint): void {
-    this.#files.release(fh);
+  release(fh: bigint, options?: { readonly taken: boolean }): void {
+    if (this.#internals.owns(fh)) {
+      this.#internals.release(fh);
+      return;
+    }
+    this.#calls.done('release', () => detail.release(this.#files.find(fh)?.file.ino, fh));
+    if (options?.taken === false) this.#files.abandon(handleOf(fh));
+    else this.#files.release(fh);
   }
 
   opendir(context: FuseContext, ino: Ino): Promise<OpenReply> {
-    return this.#run('opendir', context, async () => this.#directories.opendir(ino));
+    const work = async () => this.#directories.opendir(ino);
+    return this.#calls.run('opendir', context, work, (opened) => detail.opendir(ino, opened));
   }
 
   // oxlint-disable-next-line max-params -- the contract with the drivers
   readdir(
     context: FuseContext,
-    _ino: Ino,
+    ino: Ino,
     fh: bigint,
     options: { offset: bigint; plus: boolean },
     add: (entry: DirEntryReply) => boolean,
   ): Promise<void> {
-    return this.#run('readdir', context, () =>
-      this.#directories.readdir(context, fh, options, add),
+    let entries = 0;
+    const counted = (entry: DirEntryReply) => {
+      const taken = add(entry);
+      if (taken) entries += 1;
+      return taken;
+    };
+    const work = () => this.#directories.readdir(context, fh, options, counted);
+    const { offset, plus } = options;
+    return this.#calls.run('readdir', context, work, () =>
+      detail.readdir(ino, offset, plus, entries),
     );
   }
 
@@ -179,17 +280,18 @@ export class Vfs implements FuseOperations {
   }
 
   statfs(context: FuseContext, ino: Ino): Promise<StatfsReply> {
-    return this.#run('statfs', context, () =>
-      this.#statfs.of(this.#root.toVolume(ino), context.signal),
-    );
+    const work = () => this.#statfs.of(this.#root.toVolume(ino), context.signal);
+    return this.#calls.run('statfs', context, work, () => detail.inode(ino));
   }
 
   getxattr(context: FuseContext, ino: Ino, name: Uint8Array): Promise<Uint8Array> {
-    return this.#run('getxattr', context, () => this.#xattrs.get(context, ino, name));
+    const work = () => this.#xattrs.get(context, ino, name);
+    return this.#calls.run('getxattr', context, work, (value) => detail.getxattr(ino, name, value));
   }
 
   listxattr(context: FuseContext, ino: Ino): Promise<readonly Uint8Array[]> {
-    return this.#run('listxattr', context, () => this.#xattrs.list(context, ino));
+    const work = () => this.#xattrs.list(context, ino);
+    return this.#calls.run('listxattr', context, work, () => detail.inode(ino));
   }
 
   lseek(
@@ -200,11 +302,15 @@ export class Vfs implements FuseOperations {
   ): Promise<number> {
     const { clock, options } = this.#parts;
     const wait = { what: `lseek in inode ${ino}`, timeoutMs: options.ioTimeoutMs };
-    return this.#run('lseek', context, () =>
-      withDeadline(clock, { ...wait, signal: context.signal }, (signal) =>
-        seek(this.#plans, this.#files.handle(fh).version, request, signal),
-      ),
-    );
+    const work = async () => {
+      const { file } = this.#files.handle(fh);
+      await this.#writing?.beforeReading(file, undefined, context.signal);
+      return await withDeadline(clock, { ...wait, signal: context.signal }, (signal) =>
+        seek(this.#plans, file.version, request, signal),
+      );
+    };
+    const { offset } = request;
+    return this.#calls.run('lseek', context, work, (found) => detail.lseek(ino, offset, found));
   }
 
   /**
@@ -218,7 +324,37 @@ export class Vfs implements FuseOperations {
     return nodeInfo(meta, setting, this.#root.toVolume(ino), signal);
   }
 
-  #openFiles(): OpenFiles {
+  async #read(
+    { signal }: FuseContext,
+    fh: bigint,
+    range: { offset: number; length: number },
+  ): Promise<ReadReply> {
+    const handle = this.#files.handle(fh);
+    await this.#writing?.beforeReading(handle.file, range, signal);
+    return await this.#reader.read(handle, range, signal);
+  }
+
+  #memory(files: OpenFiles): VfsMetadataMemory {
+    const { openCacheLimit, planPiecesMax } = this.#parts.options;
+    return new VfsMetadataMemory({
+      files,
+      plans: this.#plans,
+      nodes: this.#nodes,
+      filesMax: openCacheLimit,
+      piecesMax: planPiecesMax * WARM_PLAN_SHARE,
+    });
+  }
+
+  /** While it is read, every request has to come by this thread. */
+  #createAccessLog(): AccessLog {
+    const onWatched = (watched: boolean) => {
+      this.#publisher.pause(watched);
+      this.#shortcut?.pause(watched);
+    };
+    return new AccessLog({ ...this.#parts, onWatched });
+  }
+
+  #createOpenFiles(): OpenFiles {
     const { options, clock } = this.#parts;
     return new OpenFiles({
       limit: options.openCacheLimit,
@@ -230,18 +366,22 @@ export class Vfs implements FuseOperations {
     });
   }
 
-  #virtual(): VirtualNodes {
-    const { options, clock } = this.#parts;
-    const withTrash = this.#root.isWhole;
-    return new VirtualNodes({ ...options, withTrash, startedAtMs: clock.wallMs() });
+  #createInternals(accessLog: AccessLog): InternalFiles {
+    const { internals, options } = this.#parts;
+    return new InternalFiles({
+      ...this.#parts,
+      root: this.#root,
+      jobs: this.#jobs,
+      sources: internals,
+      accessLog,
+      handlesMax: options.handlesMax,
+    });
   }
 
-  async #run<T>(operation: string, context: FuseContext, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      const { logger, metrics } = this.#parts;
-      throw errnoOf(error, { logger, metrics, operation, signal: context.signal });
-    }
+  #virtual(): VirtualNodes {
+    const { options, clock, internals } = this.#parts;
+    const withTrash = this.#root.isWhole;
+    const configBytes = Buffer.byteLength(internals.config);
+    return new VirtualNodes({ ...options, withTrash, configBytes, startedAtMs: clock.wallMs() });
   }
 }

@@ -5,8 +5,7 @@ import { type Ino, SPECIAL_INO, TRASH_INO, toIno } from '../posix/ino.ts';
 export interface VirtualNode {
   readonly name: string;
   readonly ino: Ino;
-  /** Undefined when the name is only reserved: a look-up does not find it. */
-  readonly attr: Attr | undefined;
+  readonly attr: Attr;
   /** Found in every directory, not only in the mounted root. */
   readonly everywhere: boolean;
 }
@@ -15,11 +14,27 @@ export interface VirtualNode {
 export const VIRTUAL_TIMEOUT_MS = 3_600_000;
 
 const PREFIX = '.jfs';
-const INO_OF_FILES: readonly (readonly [string, bigint])[] = [
-  ['.accesslog', 1n],
-  ['.control', 2n],
-  ['.stats', 3n],
-  ['.config', 4n],
+
+/** Inodes of the virtual files. */
+export const VirtualIno = {
+  accessLog: toIno(SPECIAL_INO + 1n),
+  control: toIno(SPECIAL_INO + 2n),
+  stats: toIno(SPECIAL_INO + 3n),
+  config: toIno(SPECIAL_INO + 4n),
+} as const;
+
+interface VirtualFile {
+  readonly name: string;
+  readonly ino: Ino;
+  readonly mode: number;
+}
+
+/** In the order of JuiceFS's listing. */
+const FILES: readonly VirtualFile[] = [
+  { name: '.accesslog', ino: VirtualIno.accessLog, mode: 0o400 },
+  { name: '.control', ino: VirtualIno.control, mode: 0o666 },
+  { name: '.stats', ino: VirtualIno.stats, mode: 0o444 },
+  { name: '.config', ino: VirtualIno.config, mode: 0o400 },
 ];
 
 /** What decides about virtual nodes. */
@@ -29,6 +44,8 @@ export interface VirtualOptions {
   readonly internalGid: number;
   /** False when a sub-directory is mounted. */
   readonly withTrash: boolean;
+  /** Length of `.config`. */
+  readonly configBytes: number;
   /** All three times of virtual nodes: when the mount started. */
   readonly startedAtMs: number;
 }
@@ -42,12 +59,14 @@ export class VirtualNodes {
   readonly #byIno = new Map<Ino, VirtualNode>();
 
   constructor(options: VirtualOptions) {
-    for (const [name, number] of INO_OF_FILES) {
-      const ino = toIno(SPECIAL_INO + number);
-      this.#add({ name, ino, attr: undefined, everywhere: name === '.control' }, options);
+    for (const { name, ino, mode } of FILES) {
+      const length = ino === VirtualIno.config ? BigInt(options.configBytes) : 0n;
+      const attr = { ...attrBase(options), type: FileType.file, mode, nlink: 1, length };
+      this.#add({ name, ino, attr, everywhere: ino === VirtualIno.control }, options);
     }
     if (!options.withTrash) return;
-    const attr = trashAttr(options);
+    const type = FileType.directory;
+    const attr = { ...attrBase(options), type, mode: 0o555, nlink: 2, length: 0n };
     this.#add({ name: '.trash', ino: TRASH_INO, attr, everywhere: false }, options);
   }
 
@@ -64,9 +83,9 @@ export class VirtualNodes {
     return this.#byIno.get(ino)?.attr;
   }
 
-  /** What the root's listing shows. */
+  /** What the root's listing shows: all but `.control`, which is everywhere. */
   listed(): VirtualNode[] {
-    return [...this.#byName.values()].filter((node) => node.attr !== undefined);
+    return [...this.#byName.values()].filter((node) => !node.everywhere);
   }
 
   #add(node: VirtualNode, { prefixInternal }: VirtualOptions): void {
@@ -86,19 +105,19 @@ export function isVirtual(ino: Ino): boolean {
   return ino >= SPECIAL_INO && ino <= TRASH_INO;
 }
 
-function trashAttr({ internalUid, internalGid, startedAtMs }: VirtualOptions): Attr {
+function attrBase({
+  internalUid,
+  internalGid,
+  startedAtMs,
+}: VirtualOptions): Omit<Attr, 'type' | 'mode' | 'nlink' | 'length'> {
   const seconds = Math.floor(startedAtMs / 1000);
   const time = { seconds, nanoseconds: Math.round(startedAtMs - seconds * 1000) * 1_000_000 };
   return {
-    type: FileType.directory,
-    mode: 0o555,
     uid: internalUid,
     gid: internalGid,
     atime: time,
     mtime: time,
     ctime: time,
-    nlink: 2,
-    length: 0n,
     rdev: 0,
     parent: toIno(1n),
     flags: 0,

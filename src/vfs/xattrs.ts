@@ -2,14 +2,17 @@ import { encodeAclXattr } from '../meta/acl-xattr.ts';
 import type { FuseContext } from '../fuse/operations.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
+import type { VolumeSetting } from '../meta/setting.ts';
 import type { Nodes } from './nodes.ts';
+import type { VfsOptions } from './options.ts';
 import type { RootMap } from './root-map.ts';
 import type { VfsParts } from './vfs-parts.ts';
 import { isSpecial } from './virtual-nodes.ts';
 
-/** @see linux/limits.h XATTR_NAME_MAX */
-const XATTR_NAME_BYTES_MAX = 255;
-const ACL_ACCESS = 'system.posix_acl_access';
+/** Longest name of an extended attribute. @see linux/limits.h XATTR_NAME_MAX */
+export const XATTR_NAME_BYTES_MAX = 255;
+/** The extended attribute that holds an inode's ACL. */
+export const ACL_ACCESS = 'system.posix_acl_access';
 const ACL_DEFAULT = 'system.posix_acl_default';
 
 /** Extended attributes, POSIX ACLs among them. */
@@ -28,7 +31,8 @@ export class Xattrs {
   async get(context: FuseContext, ino: Ino, name: Uint8Array): Promise<Uint8Array> {
     this.#checkEnabled();
     const text = Buffer.from(name).toString('latin1');
-    if (!this.#isServed(text)) throw new FsError('ENODATA');
+    const { options, setting } = this.#parts;
+    if (!isServedXattr(text, options, setting)) throw new FsError('ENODATA');
     const volumeIno = this.#root.toVolume(ino);
     if (isSpecial(volumeIno)) throw new FsError('ENODATA');
     if (name.byteLength > XATTR_NAME_BYTES_MAX) throw new FsError('ERANGE');
@@ -69,19 +73,23 @@ export class Xattrs {
     const { options, setting } = this.#parts;
     if (!options.enableXattr && !setting.enableAcl) throw new FsError('ENOSYS');
   }
+}
 
-  #isServed(name: string): boolean {
-    const { options, setting } = this.#parts;
-    switch (name) {
-      case 'security.capability':
-        return options.enableCap;
-      case 'security.selinux':
-        return options.enableSelinux;
-      case ACL_ACCESS:
-      case ACL_DEFAULT:
-        return setting.enableAcl;
-      default:
-        return true;
-    }
+/** Whether this mount has extended attributes of a name. */
+export function isServedXattr(
+  name: string,
+  options: Pick<VfsOptions, 'enableCap' | 'enableSelinux'>,
+  setting: Pick<VolumeSetting, 'enableAcl'>,
+): boolean {
+  switch (name) {
+    case 'security.capability':
+      return options.enableCap;
+    case 'security.selinux':
+      return options.enableSelinux;
+    case ACL_ACCESS:
+    case ACL_DEFAULT:
+      return setting.enableAcl;
+    default:
+      return true;
   }
 }

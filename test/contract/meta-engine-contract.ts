@@ -179,6 +179,8 @@ function absenceContract(engine: () => MetaEngine): void {
     expect(await engine().listxattr(NO_INO, NO_SIGNAL)).toEqual([]);
     expect(await engine().aclRule(4711, NO_SIGNAL)).toBeUndefined();
     expect(await engine().readChunk(NO_INO, 0, NO_SIGNAL)).toEqual([]);
+    expect(await engine().readFirstChunks([], NO_SIGNAL)).toEqual([]);
+    expect(await engine().readFirstChunks([NO_INO, ROOT_INO], NO_SIGNAL)).toEqual([[], []]);
     expect(await engine().parents(NO_INO, NO_SIGNAL)).toEqual([]);
     expect(await engine().dirQuota(NO_INO, NO_SIGNAL)).toBeUndefined();
     expect(await listAll(engine(), NO_INO, { withAttrs: true })).toEqual([]);
@@ -281,6 +283,9 @@ function damageContract(load: () => Promise<ContractVolume>): void {
       const ino = toIno(77_004n);
       await volume.damage('chunk', ino);
       await expect(engine.readChunk(ino, 0, NO_SIGNAL)).rejects.toMatchObject(corrupt);
+      // Among others it spoils only itself.
+      const lists = await engine.readFirstChunks([ino, NO_INO], NO_SIGNAL);
+      expect(lists).toEqual([undefined, []]);
     });
 
     it('says corrupt for an access rule', async () => {

@@ -1,5 +1,5 @@
 import { createMetaEngine } from '../../src/meta/create-engine.ts';
-import type { MetaEngine } from '../../src/meta/engine.ts';
+import type { WritableEngine } from '../../src/meta/writable-engine.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryMetrics, type Metrics } from '../../src/runtime/metrics.ts';
@@ -14,7 +14,7 @@ export function testEngine(
     readonly wallMs?: () => number;
     readonly metrics?: Metrics;
   } = {},
-): MetaEngine {
+): WritableEngine {
   const { env = {}, deadlineMs = 10_000, wallMs, metrics = memoryMetrics() } = options;
   return createMetaEngine(url, {
     env,

@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type BlockId, type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
-import type { NodeId } from '../../src/block/node-id.ts';
-import { type BlockHandler, PeerError, type PeerClient } from '../../src/peer/block-exchange.ts';
-import { allBlocks, bytesOf } from '../peer/test-hosts.ts';
+import { type NodeId, toNodeId } from '../../src/block/node-id.ts';
+import {
+  type BlockHandler,
+  type PeerClient,
+  PeerError,
+  ReferralError,
+} from '../../src/peer/block-exchange.ts';
+import { allBlocks, bytesOf, heldBlocks } from '../peer/test-hosts.ts';
 
 /** A client and the node that answers it with the handler given. */
 export interface ExchangePair {
@@ -189,14 +194,14 @@ export function peerExchangeContract(
       const good = allBlocks();
       let first = true;
       const { client, server } = await pairOf({
-        async *serve(asked, range, signal) {
+        async *serve(wanted, range, signal, asked) {
           if (first) {
             first = false;
             signal.addEventListener('abort', () => stopped.resolve(), { once: true });
             begun.resolve();
             await stopped.promise;
           }
-          yield* good.serve(asked, range, signal);
+          yield* good.serve(wanted, range, signal, asked);
         },
         holds: () => [],
       });
@@ -257,9 +262,9 @@ export function peerExchangeContract(
       const good = allBlocks();
       const { client, server } = await pairOf(
         {
-          async *serve(asked, range, signal) {
+          async *serve(wanted, range, signal, asked) {
             await gate.promise;
-            yield* good.serve(asked, range, signal);
+            yield* good.serve(wanted, range, signal, asked);
           },
           holds: () => [],
         },
@@ -294,10 +299,10 @@ export function peerExchangeContract(
       const good = allBlocks();
       const { client, server } = await pairOf(
         {
-          async *serve(asked, range, signal) {
+          async *serve(wanted, range, signal, asked) {
             begun.resolve();
             await gate.promise;
-            yield* good.serve(asked, range, signal);
+            yield* good.serve(wanted, range, signal, asked);
           },
           holds: () => [],
         },
@@ -313,6 +318,90 @@ export function peerExchangeContract(
       gate.resolve();
       await first;
       await client.fill(server, key, range, new Uint8Array(11), { signal: never });
+    });
+
+    test('how far a peer may go is told to it, and who asks', async () => {
+      const modes: unknown[] = [];
+      const good = allBlocks();
+      const { client, server } = await pairOf({
+        async *serve(wanted, range, signal, asked) {
+          modes.push(asked.mode);
+          expect(asked.peer).not.toBe('');
+          yield* good.serve(wanted, range, signal, asked);
+        },
+        holds: () => [],
+      });
+      const range = { offset: 0, length: 10 };
+      for (const mode of [undefined, 'any', 'final', 'held'] as const) {
+        const options = mode === undefined ? { signal: never } : { signal: never, mode };
+        await client.fill(server, key, range, new Uint8Array(10), options);
+      }
+      expect(modes).toEqual(['any', 'any', 'final', 'held']);
+    });
+
+    test('a block that is not held, and a referral to others, are told as such', async () => {
+      const holders = ['first', 'second'].map(toNodeId);
+      const { client, server } = await pairOf({
+        // oxlint-disable-next-line require-yield -- neither has bytes
+        async *serve(_key, _range, _signal, { mode }) {
+          if (mode === 'held') throw new PeerError('absent', 'not here');
+          throw new ReferralError('ask those', holders);
+        },
+        holds: () => [],
+      });
+      const range = { offset: 0, length: 10 };
+      const fill = (mode: 'any' | 'held') =>
+        client.fill(server, key, range, new Uint8Array(10), { signal: never, mode });
+      await expect(fill('held')).rejects.toMatchObject({ code: 'absent' });
+      await expect(fill('any')).rejects.toMatchObject({ code: 'elsewhere', holders });
+    });
+
+    test('what the server has in memory arrives as it is, and is let go', async () => {
+      const { handler, count } = heldBlocks();
+      const { client, server } = await pairOf(handler);
+      const bytes = bytesOf(key);
+      const ranges = [whole, { offset: 131_072, length: 262_144 }, { offset: 77, length: 500_001 }];
+      await Promise.all(
+        [...ranges, ...ranges, ...ranges, ...ranges].map(async (range) => {
+          const reports: number[] = [];
+          const into = new Uint8Array(range.length);
+          const onProgress = (ready: number) => {
+            expect(Buffer.compare(into.subarray(0, ready), part.subarray(0, ready))).toBe(0);
+            reports.push(ready);
+          };
+          const part = bytes.subarray(range.offset, range.offset + range.length);
+          await client.fill(server, key, range, into, { signal: never, onProgress });
+          expect(Buffer.compare(into, part)).toBe(0);
+          expect(reports).toEqual(reports.toSorted((a, b) => a - b));
+          expect(reports.at(-1)).toBe(range.length);
+          expect(reports.length).toBeGreaterThanOrEqual(range.length / 262_144);
+        }),
+      );
+      await expect.poll(() => count.held).toBe(0);
+    });
+
+    test('what the server holds is let go when the reader goes, and the next request works', async () => {
+      const { handler, count } = heldBlocks();
+      const { client, server } = await pairOf(handler);
+      const big = { sliceId: 1n, index: 0, sizeBytes: 16_000_000 };
+      const range = { offset: 0, length: big.sizeBytes };
+      for (let round = 0; round < 5; round += 1) {
+        const controller = new AbortController();
+        const into = new Uint8Array(big.sizeBytes);
+        const filled = client.fill(server, big, range, into, {
+          signal: controller.signal,
+          onProgress: (ready) => {
+            if (ready > round * 1_000_000) controller.abort(new Error('enough'));
+          },
+        });
+        await expect(filled).rejects.toThrow('enough');
+        into.fill(0x55);
+        const next = new Uint8Array(key.sizeBytes);
+        await client.fill(server, key, whole, next, { signal: never });
+        expect(Buffer.compare(next, bytesOf(key))).toBe(0);
+        expect(into.every((byte) => byte === 0x55)).toBe(true);
+      }
+      await expect.poll(() => count.held).toBe(0);
     });
 
     test('a node that nobody knows is unreachable', async () => {

@@ -3,12 +3,8 @@ import { FileType } from '../../src/posix/attr.ts';
 import { FsError } from '../../src/posix/errno.ts';
 import type { Ino } from '../../src/posix/ino.ts';
 import { ROOT_INO, toIno } from '../../src/posix/ino.ts';
-import type {
-  EntryReply,
-  FuseContext,
-  FuseOperations,
-  OpenReply,
-} from '../../src/fuse/operations.ts';
+import type { FuseFileSystem } from '../../src/fuse/file-system.ts';
+import type { EntryReply, FuseContext, OpenReply } from '../../src/fuse/operations.ts';
 import { fileHandle } from '../../src/fuse/operations.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -25,11 +21,14 @@ export interface MemoryNode {
   keepCache: boolean;
   /** Replaces reading. */
   onRead: ((context: FuseContext) => Promise<void>) | undefined;
+  /** It may be written to; what was written is kept here. */
+  written: { offset: number; text: string }[] | undefined;
 }
 
 /** A small file system for tests of drivers. It counts references and handles like the real one must. */
-export class MemoryVolume implements FuseOperations {
+export class MemoryVolume implements FuseFileSystem {
   readonly root: MemoryNode;
+  readonly mutations = undefined;
   readonly lookups = new Map<Ino, bigint>();
   readonly handles = new Map<bigint, MemoryNode>();
   readonly touches: { fh: bigint; offset: number }[] = [];
@@ -85,6 +84,22 @@ export class MemoryVolume implements FuseOperations {
     return this.#node(ino).content;
   }
 
+  isWritable(ino: Ino): boolean {
+    return this.#node(ino).written !== undefined;
+  }
+
+  async write(
+    _: FuseContext,
+    ino: Ino,
+    fh: bigint,
+    { offset, bytes }: { offset: number; bytes: Uint8Array },
+  ): Promise<number> {
+    const { written } = this.#node(ino);
+    if (written === undefined || !this.handles.has(fh)) throw new FsError('EBADF');
+    written.push({ offset, text: Buffer.from(bytes).toString('latin1') });
+    return bytes.byteLength;
+  }
+
   async open(_: FuseContext, ino: Ino): Promise<OpenReply> {
     const node = this.#node(ino);
     const fh = this.#handle(node, node.fileId);
@@ -116,7 +131,7 @@ export class MemoryVolume implements FuseOperations {
     return { fh, keepCache: false, directIo: false, cacheDir: false };
   }
 
-  async readdir(...parameters: Parameters<FuseOperations['readdir']>): Promise<void> {
+  async readdir(...parameters: Parameters<FuseFileSystem['readdir']>): Promise<void> {
     const [, ino, , { offset, plus }, add] = parameters;
     if (offset === 0n || this.#listing === undefined) this.#listing = [...this.#node(ino).children];
     const children = this.#listing;
@@ -194,6 +209,7 @@ export class MemoryVolume implements FuseOperations {
       fileId: 0,
       keepCache: false,
       onRead: undefined,
+      written: undefined,
     };
     this.#nodes.set(ino, node);
     return node;

@@ -69,6 +69,13 @@ describe.skipIf(cannotMount)('the life of a kernel mount', () => {
     await mount.close();
   });
 
+  it('lets go of a closed file although no other request comes', async () => {
+    const { close } = await mountVolume(volume, { mountpoint, workers: 1 });
+    expect(await readFile(join(mountpoint, 'text'), 'utf8')).toBe('alive\n');
+    await expect.poll(() => volume.handles.size, { timeout: 5_000 }).toBe(0);
+    await close();
+  });
+
   it('ends when the user unmounts', async () => {
     const { driver, close } = await mountVolume(volume, { mountpoint });
     expect(await readFile(join(mountpoint, 'text'), 'utf8')).toBe('alive\n');

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { KernelDriver } from '../../src/fuse/kernel/kernel-driver.ts';
 import type { KernelDriverOptions } from '../../src/fuse/kernel/kernel-driver-options.ts';
 import { mountedAt } from '../../src/fuse/kernel/mount-table.ts';
-import type { FuseOperations } from '../../src/fuse/operations.ts';
+import type { FuseFileSystem } from '../../src/fuse/file-system.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { LeaseTable } from '../../src/runtime/lease-table.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -67,7 +67,7 @@ export interface TestMount {
 
 /** Mounts `operations`, with libc unless the options say otherwise. */
 export async function mountVolume(
-  operations: FuseOperations,
+  operations: FuseFileSystem,
   options: Partial<KernelDriverOptions> = {},
 ): Promise<TestMount> {
   const mountpoint = options.mountpoint ?? (await makeMountpoint());

@@ -36,6 +36,7 @@ export function treeFuse(): TreeFuse {
 }
 
 class Tree implements TreeFuse {
+  readonly mutations = undefined;
   readonly references = new Map<Ino, bigint>();
   readonly openHandles = new Set<bigint>();
   lookups = 0;
@@ -110,6 +111,14 @@ class Tree implements TreeFuse {
       parts: [bytes.subarray(0, middle), bytes.subarray(middle)],
       release: () => void (this.unreleasedReads -= 1),
     };
+  }
+
+  isWritable(): boolean {
+    return false;
+  }
+
+  async write(): Promise<number> {
+    throw new FsError('EROFS');
   }
 
   touched(): void {}

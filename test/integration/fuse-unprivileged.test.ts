@@ -18,7 +18,7 @@ const SCRIPT = `set -e
 mknod $1/fuse c 10 229; chmod 666 $1/fuse; mount --bind $1/fuse /dev/fuse
 user="setpriv --reuid ${NOBODY} --regid ${NOBODY} --clear-groups"
 mkfifo $1/say; $user $2 $3 $4 < $1/say > $1/log & exec 3> $1/say
-for n in $(seq 200); do grep -q mounted $1/log && break; sleep 0.05; done
+for n in $(seq 1000); do grep -q mounted $1/log && break; sleep 0.05; done
 echo "nobody: $($user cat $4/text)"
 echo "root: $(cat $4/text 2>&1)"
 grep " $4 " /proc/self/mountinfo
@@ -35,7 +35,7 @@ describe.skipIf(cannotMount ?? TOOLS.some((tool) => !existsSync(tool)))('without
     const script = join(folder, 'script');
     await writeFile(script, SCRIPT);
     const command = ['unshare', '-m', 'sh', script, folder, process.execPath, DAEMON, mountpoint];
-    const lines = (await shell(command, 60_000)).toString().split('\n');
+    const lines = (await shell(command, 100_000)).toString().split('\n');
     expect(lines[0]).toBe('nobody: alive');
     expect(lines[1]).toMatch(/^root: .*Permission denied$/);
     expect(lines[2]).toMatch(/nosuid,nodev.* fuse.cachemesh cachemesh:child .*user_id=65534/);

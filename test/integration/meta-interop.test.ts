@@ -1,8 +1,9 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { testEngine } from '../contract/meta-engine-options.ts';
 import { loadFixture } from '../servers/fixtures.ts';
+import { hasStock } from '../servers/stock.ts';
 
 const run = promisify(execFile);
 const signal = new AbortController().signal;
@@ -14,17 +15,8 @@ const INFO = {
   ProcessID: 4711,
 };
 
-function hasJuicefs(): boolean {
-  try {
-    execFileSync('juicefs', ['version']);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 // Needs the original client on the PATH, and says so by being skipped.
-describe.skipIf(!hasJuicefs())('the original client beside us', () => {
+describe.skipIf(!hasStock)('the original client beside us', () => {
   it.each(['acl', 'sqlite'] as const)('sees our session in the volume %s', async (name) => {
     const fixture = await loadFixture(name);
     const engine = testEngine(fixture.metaUrl);

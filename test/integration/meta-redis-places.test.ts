@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { MetaEngine } from '../../src/meta/engine.ts';
+import { ROOT_CALLER } from '../../src/meta/caller.ts';
+import { createMetaWriter } from '../../src/meta/create-writer.ts';
+import type { WritableEngine } from '../../src/meta/writable-engine.ts';
+import { ROOT_INO, toIno } from '../../src/posix/ino.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { memoryMetrics } from '../../src/runtime/metrics.ts';
+import { systemRandom } from '../../src/runtime/random.ts';
 import { expectEntries, expectListings } from '../contract/meta-engine-manifest.ts';
 import { testEngine } from '../contract/meta-engine-options.ts';
 import { fixtureDir, loadFixture, type LoadedFixture } from '../servers/fixtures.ts';
@@ -25,6 +32,24 @@ const INFO = {
   ProcessID: 1,
 };
 
+/** Attributes, which leave no trace in times, are set and removed by several transactions at once. */
+async function expectWrites(engine: WritableEngine): Promise<void> {
+  const context = { random: systemRandom, logger: silentLogger, metrics: memoryMetrics() };
+  const options = { engine, clock: systemClock, ...context, sid: () => undefined };
+  const writer = await createMetaWriter(options, signal);
+  const call = { caller: ROOT_CALLER, signal };
+  const names = ['user.one', 'user.two', 'user.three'].map((name) => Buffer.from(name));
+  await Promise.all(
+    names.map(async (name) => {
+      await writer.setxattr(ROOT_INO, { name, value: name, how: 'create' }, call);
+      const stored = await engine.getxattr(ROOT_INO, name, signal);
+      expect(Buffer.from(stored ?? []).toString()).toBe(name.toString());
+      await writer.removexattr(ROOT_INO, name, call);
+      expect(await engine.getxattr(ROOT_INO, name, signal)).toBeUndefined();
+    }),
+  );
+}
+
 describe('places where Redis can be', () => {
   let manifest: LoadedFixture['manifest'];
   beforeAll(async () => {
@@ -33,14 +58,15 @@ describe('places where Redis can be', () => {
     await fixture.stop();
   });
 
-  /** Everything is found, and sessions can be written. */
-  const checkVolume = async (engine: MetaEngine): Promise<void> => {
+  /** Everything is found, sessions and attributes can be written. */
+  const checkVolume = async (engine: WritableEngine): Promise<void> => {
     await engine.start();
     try {
       await expectEntries(engine, manifest);
       await expectListings(engine, manifest);
       const sid = await engine.openSession(INFO, signal);
       expect((await engine.listSessions(signal)).map((session) => session.sid)).toEqual([sid]);
+      await expectWrites(engine);
       await engine.closeSession(sid, signal);
     } finally {
       await engine.stop();
@@ -99,6 +125,25 @@ describe('places where Redis can be', () => {
     await redis.stop();
   });
 
+  it('with one directory of a wrong type: its look-ups fail, those of others go by script', async () => {
+    const redis = await startRedis({ dumpPath });
+    const engine = testEngine(redis.url);
+    const scripts = async () => {
+      const stats = await redis.command('INFO', 'commandstats');
+      return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+    };
+    await engine.start();
+    await redis.command('SET', 'd4242', 'no hash');
+    const name = Buffer.from('any');
+    const odd = engine.lookup(toIno(4242n), name, signal);
+    await expect(odd).rejects.toMatchObject({ code: 'corrupt' });
+    const before = await scripts();
+    expect(await engine.lookup(ROOT_INO, name, signal)).toBeUndefined();
+    expect(await scripts()).toBe(before + 1);
+    await engine.stop();
+    await redis.stop();
+  });
+
   it('a server that forgets its scripts', async () => {
     const redis = await startRedis({ dumpPath });
     const engine = testEngine(redis.url);
@@ -115,12 +160,15 @@ describe('places where Redis can be', () => {
     await expect(checkVolume(testEngine(sentinel.url))).resolves.toBeUndefined();
     const engine = testEngine(sentinel.url);
     await engine.start();
+    // Leaves a connection to the old primary behind.
+    await expectWrites(engine);
     await sentinel.failOver();
     const port = await sentinel.primaryPort();
     const primary = new Redis({ port, host: '127.0.0.1' });
     // Only the new primary knows it: an answer without it would be a stale one.
     await primary.set('usedSpace', '123456');
     await expect.poll(async () => (await engine.usage(signal)).usedBytes).toBe(123_456n);
+    await expectWrites(engine);
     const sid = await engine.openSession(INFO, signal);
     await engine.closeSession(sid, signal);
     primary.disconnect();

@@ -1,7 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { folderBucket } from '../servers/buckets.ts';
+import { runCli } from '../servers/cli.ts';
 import { startDaemon, startGroup, type TestDaemon } from '../servers/daemons.ts';
 import { sliceBytes } from '../servers/synthetic-bytes.ts';
 import {
@@ -78,6 +80,18 @@ test(`${ROUNDS} times: an open after an overwrite sees the new bytes, on every n
     const problems = nodes.flatMap((node) => staleness(node, current));
     expect(problems.map((problem) => `round ${round}: ${problem}`)).toEqual([]);
   }
+});
+
+test('an open after a warm-up that saw the change, not the kernel, sees the new bytes', async () => {
+  const believer = nodes.at(-1) as TestDaemon;
+  const old = await volume.addFile('warmed', 100_000);
+  const path = join(believer.mountpoint, old.path);
+  expect((await stat(path)).size).toBe(old.sizeBytes);
+  const changed = await volume.rewrite(old, 170_000);
+  expect(await runCli(['warmup', path])).toMatchObject({ status: 0 });
+  // The kernel still believes the old length.
+  expect((await stat(path)).size).toBe(old.sizeBytes);
+  expect(staleness(believer, changed)).toEqual([]);
 });
 
 test('a handle that stays open never shows bytes of two contents in one file', async () => {

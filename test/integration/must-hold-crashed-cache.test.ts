@@ -15,7 +15,7 @@ import { waitUntil } from '../servers/wait-until.ts';
 
 /** Two nodes crash beside each other, each so often. */
 const LANES = 2;
-const ROUNDS = 20;
+const ROUNDS = 25;
 const KILLED_AFTER_BYTES_MAX = 12 * 2 ** 20;
 const DAMAGED_PER_ROUND = 6;
 /** What readers see when the daemon dies; anything else is our fault. */

@@ -14,8 +14,10 @@ import { waitUntil } from '../servers/wait-until.ts';
 const MIB = 2 ** 20;
 const FILE_BYTES = 24 * MIB + 5;
 const FILES = 10;
-/** The promise: a lost peer costs no read more than this. */
-const SLOWEST_MS = 2_000;
+/** The promise: a lost peer costs no read more than this… */
+const COST_MS = 2_000;
+/** …beside what the slowest read costs on this machine while all are there. */
+let undisturbedMs = 0;
 /** Passes are ended by hand. */
 const ENDLESS = 1_000;
 /** Much less memory than data and no disk: most blocks come from their owner again and again. */
@@ -70,6 +72,12 @@ async function bytesFromPeers(): Promise<number> {
   return a + b;
 }
 
+test('while all are there', async () => {
+  const results = await whileReading(() => sleep(4000));
+  for (const result of results) expect(result).toMatchObject({ wrong: [], errors: [] });
+  undisturbedMs = Math.max(...results.map(({ slowestMs }) => slowestMs));
+});
+
 test('a peer that is frozen costs no error and no wrong byte, and comes back', async () => {
   const third = nodes[2] as TestDaemon;
   const results = await whileReading(async () => {
@@ -83,7 +91,7 @@ test('a peer that is frozen costs no error and no wrong byte, and comes back', a
   });
   for (const result of results) {
     expect(result).toMatchObject({ wrong: [], errors: [] });
-    expect(result.slowestMs).toBeLessThan(SLOWEST_MS);
+    expect(result.slowestMs).toBeLessThan(COST_MS + undisturbedMs);
   }
   await untilGrouped(nodes, 3);
   expect(await readAll(third.mountpoint, files, { direct: true })).toMatchObject({
@@ -100,7 +108,7 @@ test('a peer that is killed costs no error, no wrong byte and no read of two sec
   });
   for (const result of results) {
     expect(result).toMatchObject({ wrong: [], errors: [] });
-    expect(result.slowestMs).toBeLessThan(SLOWEST_MS);
+    expect(result.slowestMs).toBeLessThan(COST_MS + undisturbedMs);
   }
   await untilGrouped(nodes.slice(0, 2), 2);
   // The two that are left go on sharing.

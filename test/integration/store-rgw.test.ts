@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { describe, expect, test } from 'vitest';
 import { BlockOrigin } from '../../src/store/block-origin.ts';
@@ -6,7 +7,9 @@ import { createObjectStore } from '../../src/store/create-store.ts';
 import { createS3Client } from '../../src/store/s3/s3-client.ts';
 import { parseS3Bucket } from '../../src/store/s3/s3-location.ts';
 import { objectStoreContract } from '../contract/object-store-contract.ts';
+import { runCli } from '../servers/cli.ts';
 import { sharedRgw } from '../servers/shared-rgw.ts';
+import { makeTempDir } from '../servers/temp.ts';
 import { collect, readBody } from '../store/read-body.ts';
 import { storeContext, storeSpec } from '../store/store-context.ts';
 
@@ -147,4 +150,26 @@ describe('s3 on a Ceph gateway', () => {
     expect(items.map(({ key }) => key)).toEqual(names);
     await store.close();
   });
+});
+
+test('the buckets of a new volume are made when they are missing, and its keys are checked', async () => {
+  const { endpoint, accessKey, secretKey } = await sharedRgw();
+  const name = `format-${randomUUID()}`;
+  const metaUrl = `sqlite3://${join(await makeTempDir('format'), 'meta.db')}`;
+  const words = ['format', metaUrl, 'volume', '--storage', 's3', '--shards', '2'];
+  const bucket = ['--bucket', `${endpoint}/${name}-%d`, '--access-key', accessKey];
+  const wrong = await runCli([...words, ...bucket, '--secret-key', 'wrong']);
+  expect(wrong).toMatchObject({ status: 1 });
+  expect(wrong.stderr).toContain('SignatureDoesNotMatch');
+  const made = await runCli([...words, ...bucket, '--secret-key', secretKey]);
+  expect(made).toMatchObject({ status: 0, stderr: '' });
+  const keys: string[] = [];
+  for (const shard of [0, 1]) {
+    const url = `${endpoint}/${name}-${shard}`;
+    const spec = { ...storeSpec('s3', url), accessKey, secretKey };
+    const store = await createObjectStore(spec, storeContext(), {}, signal);
+    for await (const { key } of store.list('', signal)) keys.push(key);
+    await store.close();
+  }
+  expect(keys).toEqual(['volume/juicefs_uuid']);
 });

@@ -8,6 +8,9 @@ import type { ManifestEntry } from '../servers/fixture-manifest.ts';
 import { FIXTURE_NAMES, type LoadedFixture, loadFixture } from '../servers/fixtures.ts';
 import { type OpenedVolume, openVfs, rootContext } from './vfs-volume.ts';
 
+/** Names that no manifest has. */
+const MADE_UP = new Set(['.', '..', '.accesslog', '.stats', '.config', '.trash']);
+
 const OPTIONS = { enableXattr: true, enableCap: true, enableSelinux: true };
 const READ_BYTES = 128 * 1024;
 const SLASH = Buffer.from('/');
@@ -58,7 +61,7 @@ async function listAll({ vfs }: OpenedVolume, ino: Ino): Promise<DirEntryReply[]
     });
   }
   vfs.releasedir(fh);
-  return all.filter(({ name }) => !['.', '..', '.trash'].includes(Buffer.from(name).toString()));
+  return all.filter(({ name }) => !MADE_UP.has(Buffer.from(name).toString()));
 }
 
 /** Reads a file as a stream, and checks all that worker threads were told meanwhile. */

@@ -46,7 +46,7 @@ describe.skipIf(!canMount)('a volume that the original client changes meanwhile'
       ].concat(['--no-usage-report', '--no-bgjob', '--no-syslog', '--backup-meta', '0']),
       { stdio: 'ignore', env: { ...process.env, JFS_NO_UPDATE_CHECK: '1' } },
     );
-    for (let tries = 0; tries < 100; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       if ((await stat(mountpoint).catch(() => undefined))?.ino === 1) break;
       await sleep(100);
     }
@@ -137,7 +137,7 @@ describe.skipIf(!canMount)('a volume that the original client changes meanwhile'
     first.release();
     const objects = await run('find', [fixture.dir, '-path', '*chunks*', '-type', 'f']);
     await run('juicefs', ['compact', path]);
-    for (let tries = 0; tries < 100; tries += 1) {
+    for (let tries = 0; tries < 600; tries += 1) {
       const now = await run('find', [fixture.dir, '-path', '*chunks*', '-type', 'f']);
       if (now.stdout.length < objects.stdout.length) break;
       await sleep(100);

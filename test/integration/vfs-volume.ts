@@ -2,6 +2,7 @@ import type { Extent, ExtentSink } from '../../src/fuse/driver.ts';
 import type { FuseContext } from '../../src/fuse/operations.ts';
 import { BlockRoute } from '../../src/mesh/block-route.ts';
 import { LoadMetrics } from '../../src/mesh/load-metrics.ts';
+import { LocalBlocks } from '../../src/mesh/local-blocks.ts';
 import { MeshLoader } from '../../src/mesh/mesh-loader.ts';
 import { createMetaEngine } from '../../src/meta/create-engine.ts';
 import type { MetaEngine } from '../../src/meta/engine.ts';
@@ -17,6 +18,7 @@ import { loadDataKey } from '../../src/store/data-key.ts';
 import { memorySlotCount, MemoryTierArena, slabBytesFor } from '../../src/store/memory-tier.ts';
 import { DEFAULT_VFS_OPTIONS, type VfsOptions } from '../../src/vfs/options.ts';
 import { Vfs } from '../../src/vfs/vfs.ts';
+import { FakeCache } from '../vfs/fake-cache.ts';
 
 const MIB = 1024 * 1024;
 
@@ -93,10 +95,21 @@ export async function openVfs(
   const loads = new LoadMetrics(metrics);
   const loader = new MeshLoader({
     memory: tier,
-    disk: undefined,
-    route: new BlockRoute({ origin, group: undefined, metrics: loads, logger: silentLogger }),
+    local: new LocalBlocks({
+      ...surroundings,
+      memory: tier,
+      disk: undefined,
+      leases,
+      metrics: loads,
+    }),
+    route: new BlockRoute({
+      ...surroundings,
+      origin,
+      group: undefined,
+      replicas: 1,
+      metrics: loads,
+    }),
     rangeable: origin.rangeable,
-    leases,
     keepInMemory: true,
     prefetchWorkers: 1,
     clock: systemClock,
@@ -107,6 +120,8 @@ export async function openVfs(
     ...surroundings,
     meta,
     loader,
+    cache: new FakeCache(),
+    internals: { config: '{}', stats: async () => '' },
     setting,
     options: { ...DEFAULT_VFS_OPTIONS, ...options },
   });
@@ -130,7 +145,7 @@ export async function openVfs(
       return bytes;
     },
     close: async () => {
-      vfs.stop();
+      await vfs.stop();
       await loader.stop();
       await store.close();
       await meta.stop();

@@ -1,7 +1,13 @@
 import { type BlockId, type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
 import type { FillOptions } from '../../src/block/block-source.ts';
 import type { ByteRange } from '../../src/block/byte-range.ts';
-import type { HeldBlock, MemoryTier, Reservation } from '../../src/store/tier.ts';
+import type {
+  DiskTier,
+  HeldBlock,
+  HeldFile,
+  MemoryTier,
+  Reservation,
+} from '../../src/store/tier.ts';
 
 /** The bytes that a block has everywhere in these tests. */
 export function bytesOf(key: BlockKey): Uint8Array {
@@ -46,6 +52,9 @@ export class PlainMemoryTier implements MemoryTier {
   delete(id: BlockId): void {
     this.blocks.delete(id);
   }
+  ids() {
+    return this.blocks.keys();
+  }
   usage() {
     return { blocks: this.blocks.size, usedBytes: 0, capacityBytes: 0 };
   }
@@ -61,6 +70,60 @@ export class PlainMemoryTier implements MemoryTier {
         if (!keep) bytes.fill(0xdd);
       },
     };
+  }
+}
+
+/** A disk that writes when the test lets it. */
+export class SlowDisk implements DiskTier {
+  readonly blocks = new Map<BlockId, Uint8Array>();
+  readonly writing: { id: BlockId; bytes: Uint8Array; done: () => void }[] = [];
+  /** Looks wait for {@link answer}, and then tell what was there when they were asked. */
+  isSlow = false;
+  #answer = Promise.withResolvers<void>();
+
+  async open(id: BlockId): Promise<HeldFile | undefined> {
+    const bytes = this.blocks.get(id);
+    if (this.isSlow) await this.#answer.promise;
+    if (bytes === undefined) return undefined;
+    return {
+      lease: undefined,
+      sizeBytes: bytes.byteLength,
+      read: async ({ offset, length }, into) => into.set(bytes.subarray(offset, offset + length)),
+      release: () => undefined,
+    };
+  }
+  has(id: BlockId): boolean {
+    return this.blocks.has(id);
+  }
+  lateMs(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+  put(id: BlockId, bytes: Uint8Array, done: () => void): void {
+    this.writing.push({ id, bytes, done });
+  }
+  /** All that was put is on the disk now. */
+  write(): void {
+    for (const { id, bytes, done } of this.writing.splice(0)) {
+      this.blocks.set(id, bytes.slice());
+      done();
+    }
+  }
+  answer(): void {
+    this.isSlow = false;
+    this.#answer.resolve();
+  }
+  delete(id: BlockId): void {
+    this.blocks.delete(id);
+  }
+  async flushed(): Promise<void> {}
+  async scanned(): Promise<void> {}
+  ids() {
+    return this.blocks.keys();
+  }
+  async start(): Promise<void> {}
+  async stop(): Promise<void> {}
+  usage() {
+    return { blocks: this.blocks.size, usedBytes: 0, capacityBytes: 0 };
   }
 }
 

@@ -4,15 +4,19 @@ import { toNodeId } from '../../src/block/node-id.ts';
 import { BlockRoute } from '../../src/mesh/block-route.ts';
 import { BlockServer } from '../../src/mesh/block-server.ts';
 import { GroupRing } from '../../src/mesh/group-ring.ts';
+import { HotBlocks } from '../../src/mesh/hot-blocks.ts';
 import { LoadMetrics } from '../../src/mesh/load-metrics.ts';
+import { LocalBlocks } from '../../src/mesh/local-blocks.ts';
 import { MeshLoader } from '../../src/mesh/mesh-loader.ts';
 import { type GroupView, PeerError } from '../../src/peer/block-exchange.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { LeaseTable } from '../../src/runtime/lease-table.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryMetrics } from '../../src/runtime/metrics.ts';
+import { systemRandom } from '../../src/runtime/random.ts';
 import { StoreError } from '../../src/store/object-store.ts';
-import { bytesOf, GatedSource, PlainMemoryTier } from './doubles.ts';
+import type { DiskTier } from '../../src/store/tier.ts';
+import { bytesOf, GatedSource, PlainMemoryTier, SlowDisk } from './doubles.ts';
 
 const KEY: BlockKey = { sliceId: 7n, index: 2, sizeBytes: 100_000 };
 const ID = blockIdOf(KEY);
@@ -21,7 +25,14 @@ const SELF = toNodeId('self');
 const OTHER = toNodeId('other');
 const signal = new AbortController().signal;
 
-function setUp(options: { owner?: 'self' | 'other'; open?: boolean; keep?: boolean } = {}) {
+interface SetUp {
+  owner?: 'self' | 'other';
+  open?: boolean;
+  keep?: boolean;
+  disk?: DiskTier;
+}
+
+function setUp(options: SetUp = {}) {
   const memory = new PlainMemoryTier();
   const origin = new GatedSource({ open: options.open ?? true });
   const peer = new GatedSource({ open: options.open ?? true });
@@ -43,27 +54,43 @@ function setUp(options: { owner?: 'self' | 'other'; open?: boolean; keep?: boole
     options.owner === undefined
       ? undefined
       : {
-          ring: new GroupRing(SELF, membership),
+          ring: new GroupRing(SELF, membership, { clock: systemClock }),
           client: {
             fill: (_node: string, ...rest: Parameters<GatedSource['fill']>) => peer.fill(...rest),
+            getMany: () => Promise.reject(new Error('not asked for here')),
             holds: async () => [],
           },
+          health: { quantileMs: () => undefined },
           reportFailure: (node: string) => void failures.push(node),
         };
-  const route = new BlockRoute({ origin, group, metrics: loads, logger: silentLogger });
+  const shared = {
+    clock: systemClock,
+    random: systemRandom,
+    metrics: loads,
+    logger: silentLogger,
+  };
+  const route = new BlockRoute({ ...shared, origin, group, replicas: 1 });
+  const { disk } = options;
   const loader = new MeshLoader({
     memory,
-    disk: undefined,
+    local: new LocalBlocks({ ...shared, memory, disk, leases: LeaseTable.create(4) }),
     route,
     rangeable: true,
-    leases: LeaseTable.create(4),
     keepInMemory: options.keep ?? true,
     prefetchWorkers: 1,
     clock: systemClock,
     metrics: loads,
     logger: silentLogger,
   });
-  return { memory, origin, peer, metrics, loader, failures, loads };
+  const hot = new HotBlocks(shared);
+  const server = new BlockServer({
+    loader,
+    route,
+    tiers: { memory, disk: undefined },
+    hot,
+    metrics: loads,
+  });
+  return { memory, origin, peer, metrics, loader, failures, server };
 }
 
 describe('the load path', () => {
@@ -155,6 +182,19 @@ describe('the load path', () => {
     expect(failures).toEqual([]);
   });
 
+  test('a peer that cannot be talked to is left alone for a while, and not reported', async () => {
+    const { loader, peer, failures, origin } = setUp({ owner: 'other' });
+    peer.release(0, new PeerError('encryption', 'start all members with --encrypt, or none'));
+    (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
+    const asked = peer.calls.length;
+    expect(asked).toBe(1);
+    const other = { ...KEY, sliceId: KEY.sliceId + 1n };
+    (await loader.read(other, WHOLE, { whole: true, signal })).release();
+    expect(peer.calls).toHaveLength(asked);
+    expect(origin.calls).toHaveLength(2);
+    expect(failures).toEqual([]);
+  });
+
   test('a missing object is an error that says so, and the next read tries again', async () => {
     const { loader, origin, memory } = setUp({ open: false });
     origin.release(0, new StoreError('not-found', 'no object x'));
@@ -194,6 +234,33 @@ describe('the load path', () => {
     expect(memory.held).toBe(0);
   });
 
+  test('a block that memory does not keep is not fetched again while the disk takes it', async () => {
+    const disk = new SlowDisk();
+    const { loader, origin, memory } = setUp({ keep: false, disk });
+    (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
+    await expect.poll(() => disk.writing.length).toBe(1);
+    const second = await loader.read(KEY, { offset: 5, length: 10 }, { whole: true, signal });
+    expect(new Uint8Array(second.bytes)).toEqual(bytesOf(KEY).subarray(5, 15));
+    second.release();
+    disk.write();
+    expect(memory.held).toBe(0);
+    expect((await loader.read(KEY, WHOLE, { whole: true, signal })).from).toBe('disk');
+    expect(origin.calls).toHaveLength(1);
+  });
+
+  test('a block that came to the disk while a read looked there is not fetched again', async () => {
+    const disk = new SlowDisk();
+    const { loader, origin } = setUp({ disk });
+    disk.isSlow = true;
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    await Promise.resolve();
+    disk.put(ID, bytesOf(KEY), () => undefined);
+    disk.write();
+    disk.answer();
+    expect((await reading).from).toBe('disk');
+    expect(origin.calls).toHaveLength(0);
+  });
+
   test('without room in memory the bytes come all the same', async () => {
     const { loader, memory, metrics } = setUp();
     memory.full = true;
@@ -219,22 +286,23 @@ describe('the load path', () => {
 
 describe('serving peers', () => {
   test('a request of a peer never waits for another peer', async () => {
-    const { loader, origin, peer, memory, loads } = setUp({ owner: 'other', open: false });
+    const { loader, origin, peer, server } = setUp({ owner: 'other', open: false });
     const own = loader.read(KEY, WHOLE, { whole: true, signal });
     await expect.poll(() => peer.calls.length).toBe(1);
     origin.release(Number.POSITIVE_INFINITY);
-    const server = new BlockServer(loader, { memory, disk: undefined }, loads);
     const served: Buffer[] = [];
-    for await (const piece of server.serve(KEY, WHOLE, signal)) served.push(Buffer.from(piece));
+    const asked = { peer: OTHER, mode: 'final' as const };
+    for await (const piece of server.serve(KEY, WHOLE, signal, asked)) {
+      served.push(Buffer.from(piece));
+    }
     expect(new Uint8Array(Buffer.concat(served))).toEqual(bytesOf(KEY));
     peer.release(KEY.sizeBytes);
     (await own).release();
   });
 
   test('says where it holds blocks', async () => {
-    const { loader, memory, loads } = setUp({ owner: 'self' });
+    const { loader, server } = setUp({ owner: 'self' });
     (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
-    const server = new BlockServer(loader, { memory, disk: undefined }, loads);
     const other = blockIdOf({ ...KEY, index: 3 });
     expect(server.holds([ID, other])).toEqual(['memory', undefined]);
   });

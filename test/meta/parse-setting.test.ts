@@ -33,6 +33,8 @@ describe('parseSetting', () => {
       metaVersion: 1,
       enableAcl: false,
       dirStats: true,
+      userGroupQuota: false,
+      changeLog: false,
       raw: { ...SETTING, Future: [1] },
     });
   });

@@ -13,8 +13,8 @@ const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
 const all = allBlocks(settings.pieceBytes);
 const handler: BlockHandler = {
   ...all,
-  async *serve(key, range, signal) {
-    for await (const piece of all.serve(key, range, signal)) {
+  async *serve(key, range, signal, asked) {
+    for await (const piece of all.serve(key, range, signal, asked)) {
       yield piece;
       await sleep(settings.pieceDelayMs);
     }

@@ -1,12 +1,10 @@
 import type { BlockKey } from '../../src/block/block-key.ts';
 import { blockIdOf } from '../../src/block/block-key.ts';
+import { pieceSums } from '../../src/block/piece-sums.ts';
 import type { BlockHandler } from '../../src/peer/block-exchange.ts';
+import { deriveGroupKey } from '../../src/peer/group-key.ts';
 import { freshIdentity, type PeerIdentity } from '../../src/peer/identity.ts';
-import {
-  libp2pPeerHost,
-  type MeshPeerHost,
-  type PeerHostOptions,
-} from '../../src/peer/mesh-peer-host.ts';
+import { libp2pPeerHost, type MeshPeerHost } from '../../src/peer/mesh-peer-host.ts';
 import { systemNetwork } from '../../src/peer/system-network.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
@@ -41,21 +39,57 @@ export function allBlocks(pieceBytes = 1024 * 1024): BlockHandler {
   };
 }
 
+/** What members of the tests' group know. */
+export const TEST_KEY = deriveGroupKey(Buffer.from('a secret of the tests'), 'test');
+
+/** The group of the tests. */
+export const TEST_NAME = { group: 'test', volumeId: '00000000-0000-4000-8000-000000000000' };
+
+/** A handler whose blocks are in memory, all or those that `isHeld` says, and how many are held now. */
+export function heldBlocks(isHeld: (key: BlockKey) => boolean = () => true) {
+  const count = { held: 0, peak: 0, served: 0 };
+  const all = allBlocks();
+  const handler: BlockHandler = {
+    ...all,
+    async *serve(key, range, signal, asked) {
+      count.served += 1;
+      yield* all.serve(key, range, signal, asked);
+    },
+    hold(key, { offset, length }) {
+      if (!isHeld(key)) return undefined;
+      count.held += 1;
+      count.peak = Math.max(count.peak, count.held);
+      const bytes = bytesOf(key).subarray(offset, offset + length);
+      const release = () => {
+        // What is released is used again at once: a late read of it must show.
+        bytes.fill(0xdd);
+        count.held -= 1;
+      };
+      return { bytes, sums: pieceSums(bytes), release };
+    },
+  };
+  return { handler, count };
+}
+
 /** A host and what it counted. */
 export interface TestHost {
   readonly host: MeshPeerHost;
   readonly metrics: MemoryMetrics;
 }
 
+/** How a host differs from the others. */
+export type HostOptions = Partial<Parameters<typeof libp2pPeerHost>[1]>;
+
 /** Makes hosts on loopback; none is started. */
 export async function makeHost(
   handler: BlockHandler,
-  options: Partial<PeerHostOptions> & { identity?: PeerIdentity; port?: number } = {},
+  options: HostOptions & { identity?: PeerIdentity } = {},
 ): Promise<TestHost> {
   const { identity = await freshIdentity(), ...rest } = options;
   const metrics = memoryMetrics();
   const host = libp2pPeerHost(identity, {
-    name: { group: 'test', volumeId: '00000000-0000-4000-8000-000000000000' },
+    name: TEST_NAME,
+    key: TEST_KEY,
     clock: systemClock,
     random: systemRandom,
     network: systemNetwork(),
@@ -73,7 +107,7 @@ export async function makeHost(
 /** Two started hosts that know each other. */
 export async function makePair(
   handler: BlockHandler,
-  options: { server?: Partial<PeerHostOptions>; client?: Partial<PeerHostOptions> } = {},
+  options: { server?: HostOptions; client?: HostOptions } = {},
 ): Promise<{ server: TestHost; client: TestHost; stop: () => Promise<void> }> {
   const server = await makeHost(handler, options.server);
   const client = await makeHost(allBlocks(), options.client);

@@ -15,17 +15,17 @@ export function wrappedNetwork(tampering: Tampering): Network {
   const network = systemNetwork();
   return {
     ...network,
-    async connect(to, { signal, onData }) {
+    async connect(to, options) {
       let received = 0;
-      const socket = await network.connect(to, {
-        signal,
+      const connection = await network.connect(to, {
+        ...options,
         onData: (chunk) => {
           tampering.incoming?.(chunk, received);
           received += chunk.byteLength;
-          onData(chunk);
+          options.onData(chunk);
         },
       });
-      return tamperWrites(socket, tampering.outgoing);
+      return { ...connection, socket: tamperWrites(connection.socket, tampering.outgoing) };
     },
   };
 }

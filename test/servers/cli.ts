@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import { DAEMON_PROGRAM } from './daemon-program.ts';
 
 /** What a program left behind when it ended. */
 export interface Ended {
@@ -10,7 +10,6 @@ export interface Ended {
   readonly stderr: string;
 }
 
-const MAIN = fileURLToPath(new URL('../../src/daemon/main.ts', import.meta.url));
 const TIMEOUT_MS = 60_000;
 
 /** Runs the command line to its end: `runCli(['status', url])`. */
@@ -18,7 +17,7 @@ export function runCli(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): Promise<Ended> {
-  return runToEnd([process.execPath, MAIN, ...words], { env });
+  return runToEnd([process.execPath, DAEMON_PROGRAM, ...words], { env });
 }
 
 /** Runs a program to its end; after a minute it is killed. */

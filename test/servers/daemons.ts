@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { COMPILED_PROGRAM, DAEMON_PROGRAM } from './daemon-program.ts';
 import { type ServerProcess, startServer } from './server-process.ts';
 import { makeTempDir } from './temp.ts';
 import { waitUntil } from './wait-until.ts';
@@ -28,14 +30,15 @@ export interface DaemonOptions {
   /** Further words of the command line. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Words in front of the command, for example `nsenter` with its arguments. */
+  readonly prefix?: readonly [string, ...string[]];
   /** Runs what `npm run build` has made last, as users do: it takes less memory than the sources. */
   readonly compiled?: boolean;
 }
 
-const COMPILED = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url));
-const MAIN = fileURLToPath(new URL('../../src/daemon/main.ts', import.meta.url));
 const MOUNTED = 'is mounted at';
-const MOUNT_TIMEOUT_MS = 30_000;
+const MOUNT_TIMEOUT_MS = 60_000;
+const ASK_TIMEOUT_MS = 20_000;
 
 /** Starts a daemon and waits until its volume is mounted. @throws Error with its log when it is not */
 export async function startDaemon(options: DaemonOptions): Promise<TestDaemon> {
@@ -59,8 +62,9 @@ export async function startDaemon(options: DaemonOptions): Promise<TestDaemon> {
   const mountedBefore = (await log().catch(() => '')).split(MOUNTED).length;
   const process_ = await startServer(
     [
+      ...(options.prefix ?? []),
       process.execPath,
-      options.compiled === true ? COMPILED : MAIN,
+      options.compiled === true ? COMPILED_PROGRAM : DAEMON_PROGRAM,
       ...words,
       ...defaults,
       ...(options.args ?? []),
@@ -78,7 +82,7 @@ export async function startDaemon(options: DaemonOptions): Promise<TestDaemon> {
   }
   const metric = async (metricName: string, label = '') => {
     const addresses = [...(await log()).matchAll(/metrics at (http\S+)/g)];
-    const text = await (await fetch(addresses.at(-1)?.[1] ?? '')).text();
+    const text = await textAt(addresses.at(-1)?.[1] ?? '', options.prefix);
     return sumOf(text, metricName, label);
   };
   return {
@@ -110,6 +114,15 @@ export async function untilGrouped(daemons: readonly TestDaemon[], count: number
     const seen = await Promise.all(daemons.map((d) => d.metric('juicefs_remotecache_members')));
     return seen.every((members) => members === count);
   });
+}
+
+/** Gets a page; one that listens in a namespace is asked from there. */
+async function textAt(url: string, prefix: DaemonOptions['prefix']): Promise<string> {
+  if (prefix === undefined) return (await fetch(url)).text();
+  const [program, ...words] = prefix;
+  const ask = `fetch(${JSON.stringify(url)}).then(async (a) => console.log(await a.text()))`;
+  const command = [...words, process.execPath, '-e', ask];
+  return (await promisify(execFile)(program, command, { timeout: ASK_TIMEOUT_MS })).stdout;
 }
 
 function sumOf(text: string, name: string, label: string): number {

@@ -1,11 +1,16 @@
+import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { join, normalize } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayRequest } from './gateway-log.ts';
+
+/** As some servers write into their log for a request that its client gave up. */
+const NEVER_ANSWERED = 499;
 
 /** What an origin under test does wrong. */
 export interface OriginFaults {
@@ -15,11 +20,15 @@ export interface OriginFaults {
   status?: number;
   /** Sends so many bytes of the body, then cuts the connection. */
   cutAfterBytes?: number;
+  /** Does all this to so many of the requests only, 0 … 1. */
+  share?: number;
+  /** So many of the next requests are never answered; counts down. */
+  loseNext?: number;
 }
 
-/** A folder served with as much of S3 as reading takes; signatures are not checked. */
+/** A folder served with as much of S3 as reading and writing take; signatures are not checked. */
 export interface FileOrigin {
-  /** `http://127.0.0.1:PORT`; the bucket is the first part of the path and can have any name. */
+  /** `http://HOST:PORT`; the bucket is the first part of the path and can have any name. */
   readonly endpoint: string;
   /** All requests that were answered so far, oldest first. */
   readonly requests: readonly GatewayRequest[];
@@ -29,23 +38,25 @@ export interface FileOrigin {
 }
 
 /**
- * Serves a folder's files as the objects of a bucket: GET, HEAD and single ranges. It counts and
+ * Serves a folder's files as the objects of a bucket: GET, HEAD, single ranges, PUT, DELETE. It counts and
  * it can fail, both of which are hard to get from a real gateway.
  *
  * @param dir - folder whose relative paths are the keys
+ * @param host - address to listen at
  */
-export async function startFileOrigin(dir: string): Promise<FileOrigin> {
+export async function startFileOrigin(dir: string, host = '127.0.0.1'): Promise<FileOrigin> {
   const requests: GatewayRequest[] = [];
   const faults: OriginFaults = {};
   const server = createServer((request, response) => {
-    answer({ dir, faults, request, response }).then(
+    const isSpared = Math.random() >= (faults.share ?? 1);
+    answer({ dir, faults: isSpared ? {} : faults, request, response }).then(
       (served) => requests.push(served),
       () => response.destroy(),
     );
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
   return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    endpoint: `http://${host}:${(server.address() as AddressInfo).port}`,
     requests,
     faults,
     stop: async () => {
@@ -73,10 +84,18 @@ async function answer({ dir, faults, request, response }: Exchange): Promise<Gat
     bodyBytes,
     range,
   });
+  if (faults.loseNext !== undefined && faults.loseNext > 0) {
+    faults.loseNext -= 1;
+    await once(response, 'close');
+    return served(NEVER_ANSWERED, 0);
+  }
   if (faults.delayMs !== undefined) await sleep(faults.delayMs);
   if (faults.status !== undefined) return served(fail(response, faults.status, 'SlowDown'), 0);
 
   const filePath = join(dir, normalize(decodeURIComponent(path.replace(/^\/[^/]*/, ''))));
+  if (method === 'PUT' || method === 'DELETE') {
+    return served(await change({ method, filePath, request, response }), 0);
+  }
   const file = await stat(filePath).catch(() => undefined);
   if (!file?.isFile()) return served(fail(response, 404, 'NoSuchKey'), 0);
   const bounds = boundsOf(range, file.size);
@@ -103,6 +122,28 @@ async function answer({ dir, faults, request, response }: Exchange): Promise<Gat
   }
   if (stop < end) response.destroy();
   return served(status, stop - start);
+}
+
+/** Stores or removes an object; nobody sees a part of one. */
+async function change({
+  method,
+  filePath,
+  request,
+  response,
+}: Pick<Exchange, 'request' | 'response'> & {
+  method: 'PUT' | 'DELETE';
+  filePath: string;
+}): Promise<number> {
+  if (method === 'DELETE') await rm(filePath, { force: true });
+  else {
+    await mkdir(dirname(filePath), { recursive: true });
+    const body = await buffer(request);
+    await writeFile(`${filePath}.part`, body);
+    await rename(`${filePath}.part`, filePath);
+  }
+  const status = method === 'PUT' ? 200 : 204;
+  response.writeHead(status, { 'content-length': 0 }).end();
+  return status;
 }
 
 /** The asked half-open range, undefined when it lies outside of the file. */

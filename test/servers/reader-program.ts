@@ -9,8 +9,8 @@ import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ReadPlan, ReadResult } from './readers.ts';
-import { sliceBytes } from './synthetic-bytes.ts';
 import type { SyntheticFile } from './synthetic-volume.ts';
+import { wrongBytes } from './wrong-bytes.ts';
 
 const REPORTED_MAX = 50;
 
@@ -44,7 +44,8 @@ function readFile(file: SyntheticFile): void {
     if (size !== file.sizeBytes) note(result.wrong, `${file.path}: ${size} bytes long`);
     while (offset < file.sizeBytes) {
       const length = readAt(fd, offset);
-      check(file, offset, length);
+      for (const line of wrongBytes(file, offset, buffer.subarray(0, length)))
+        note(result.wrong, line);
       if (length === 0) break;
       offset += length;
     }
@@ -61,25 +62,6 @@ function readAt(fd: number, offset: number): number {
   result.reads += 1;
   result.bytes += length;
   return length;
-}
-
-function check(file: SyntheticFile, offset: number, length: number): void {
-  if (length === 0) note(result.wrong, `${file.path}: ends at ${offset}`);
-  let start = 0;
-  let at = 0;
-  for (const { sliceId, length: pieceLength } of file.pieces) {
-    const from = Math.max(offset, start);
-    const to = Math.min(offset + length, start + pieceLength);
-    if (to > from) {
-      const expected = sliceBytes(sliceId, from - start, to - from);
-      if (expected.compare(buffer, at, at + to - from) !== 0) {
-        note(result.wrong, `${file.path}: wrong bytes in ${from} … ${to - 1}`);
-      }
-      at += to - from;
-    }
-    start += pieceLength;
-  }
-  if (at !== length) note(result.wrong, `${file.path}: ${length - at} bytes too many at ${offset}`);
 }
 
 function timed<T>(work: () => T): T {

@@ -48,6 +48,9 @@ export interface RedisServer {
   thaw(): void;
 }
 
+const PORT_TAKEN = /Address already in use/;
+const PORTS_TRIED = 3;
+
 /**
  * Starts a Redis server and waits until it answers.
  *
@@ -56,9 +59,17 @@ export interface RedisServer {
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const dir = await makeTempDir('redis');
   if (options.dumpPath !== undefined) await copyFile(options.dumpPath, join(dir, 'dump.rdb'));
-  const server = redisIn(dir, options.port ?? (await freePort()), options);
-  await server.start();
-  return server;
+  for (let left = PORTS_TRIED - 1; ; left -= 1) {
+    const server = redisIn(dir, options.port ?? (await freePort()), options);
+    try {
+      await server.start();
+      return server;
+    } catch (error) {
+      // Another test took the port in the moment between.
+      const isTaken = error instanceof Error && PORT_TAKEN.test(error.message);
+      if (!isTaken || options.port !== undefined || left === 0) throw error;
+    }
+  }
 }
 
 function redisIn(dir: string, port: number, options: RedisOptions): RedisServer {

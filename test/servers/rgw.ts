@@ -33,8 +33,12 @@ export interface BytesServed {
   readonly bytes: number;
 }
 
-/** A machine that is busy with other things takes its time. */
-const START_TIMEOUT_MS = 60_000;
+/** A machine that is busy with other things takes its time: for one step of the start… */
+const START_TIMEOUT_MS = 120_000;
+/** …and for one question, which is then asked again. */
+const CALL_MS = 60_000;
+/** A disk that speaks to the monitor before it has its map ends with "wrong fsid": half of the starts. */
+const DISK_STARTS = 12;
 const ACCESS_KEY = 'test';
 const SECRET_KEY = 'testsecret';
 
@@ -105,40 +109,85 @@ export async function getBytesServed(rgw: RgwAddress, bucketPrefix: string): Pro
 async function startMonitor(place: CephPlace): Promise<ServerProcess> {
   const { dir } = place;
   const config = ['-c', cephConfigPath(place)];
-  await run('ceph-mon', [
+  await call('ceph-mon', [
     ...['--mkfs', '-i', 'a', '--monmap', join(dir, 'monmap')],
     ...['--keyring', join(dir, 'keyring'), ...config],
   ]);
-  return startDaemon(place, ['ceph-mon', '-f', '-i', 'a', ...config]);
+  const daemon = await startDaemon(place, ['ceph-mon', '-f', '-i', 'a', ...config]);
+  await untilUp(daemon, 'the Ceph monitor', () => call('ceph', [...config, 'mon', 'stat']));
+  return daemon;
 }
 
 async function startDisk(place: CephPlace): Promise<ServerProcess> {
   const config = ['-c', cephConfigPath(place)];
   const uuid = randomUUID();
-  const { stdout } = await run('ceph', [...config, 'osd', 'new', uuid]);
-  const id = stdout.trim();
-  await run('ceph-osd', ['-i', id, '--mkfs', '--osd-uuid', uuid, ...config]);
-  const daemon = await startDaemon(place, ['ceph-osd', '-f', '-i', id, ...config]);
-  const isUp = async () => (await run('ceph', [...config, 'osd', 'stat'])).stdout.includes('1 up');
-  await waitUntil('the Ceph disk', isUp, START_TIMEOUT_MS);
-  return daemon;
+  // The same answer each time it is asked.
+  const id = (
+    await insist('a disk number', () => call('ceph', [...config, 'osd', 'new', uuid]))
+  ).trim();
+  await call('ceph-osd', ['-i', id, '--mkfs', '--osd-uuid', uuid, ...config]);
+  for (let attempt = 1; ; attempt += 1) {
+    const daemon = await startDaemon(place, ['ceph-osd', '-f', '-i', id, ...config]);
+    try {
+      await untilUp(daemon, 'the Ceph disk', async () => {
+        const stat = await call('ceph', [...config, 'osd', 'stat']);
+        if (!stat.includes('1 up')) throw new Error(stat);
+      });
+      return daemon;
+    } catch (error) {
+      await daemon.stop();
+      if (attempt === DISK_STARTS) throw error;
+    }
+  }
 }
 
 async function startGateway(place: CephPlace): Promise<ServerProcess> {
   const config = ['-c', cephConfigPath(place), '-n', 'client.rgw.a'];
-  await run('radosgw-admin', [
-    ...[...config, 'user', 'create', '--uid=test', '--display-name=test'],
-    ...[`--access-key=${ACCESS_KEY}`, `--secret-key=${SECRET_KEY}`],
-  ]);
-  const frontend = `--rgw-frontends=beast endpoint=127.0.0.1:${place.gatewayPort}`;
+  await insist('the user of the gateway', () => makeUser(config));
+  const endpoint = `127.0.0.1:${place.gatewayPort}`;
+  const frontend = `--rgw-frontends=beast endpoint=${endpoint}`;
   const daemon = await startDaemon(place, ['radosgw', '-f', ...config, frontend]);
-  const answers = async () => {
-    const answer = await fetch(`http://127.0.0.1:${place.gatewayPort}`);
+  await untilUp(daemon, 'the object gateway', async () => {
+    // One that accepts and says nothing must not be waited for beyond the deadline.
+    const answer = await fetch(`http://${endpoint}`, { signal: AbortSignal.timeout(CALL_MS) });
     await answer.arrayBuffer();
-    return answer.ok;
-  };
-  await waitUntil('the object gateway', answers, START_TIMEOUT_MS);
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+  });
   return daemon;
+}
+
+/** One that was made by an attempt that was given up is found. */
+async function makeUser(config: readonly string[]): Promise<string> {
+  const user = ['--uid=test', '--display-name=test'];
+  const keys = [`--access-key=${ACCESS_KEY}`, `--secret-key=${SECRET_KEY}`];
+  const create = call('radosgw-admin', [...config, 'user', 'create', ...user, ...keys]);
+  return create.catch(() => call('radosgw-admin', [...config, 'user', 'info', '--uid=test']));
+}
+
+/** Runs a program that ends by itself; one that hangs is ended. @returns what it printed */
+async function call(program: string, args: readonly string[]): Promise<string> {
+  const { stdout } = await run(program, args, { timeout: CALL_MS, killSignal: 'SIGKILL' });
+  return stdout;
+}
+
+/** Repeats what a server that has just started may fail to answer. */
+async function insist<T>(what: string, ask: () => Promise<T>): Promise<T> {
+  const answers: T[] = [];
+  const isAnswered = async () => answers.push(await ask()) > 0;
+  await waitUntil(what, isAnswered, START_TIMEOUT_MS);
+  return answers[0] as T;
+}
+
+/** Waits until a daemon answers. @throws Error with its output as soon as it has ended */
+async function untilUp(
+  daemon: ServerProcess,
+  what: string,
+  ask: () => Promise<unknown>,
+): Promise<void> {
+  await insist(what, async () => {
+    if (daemon.ended() === undefined) await ask();
+  });
+  if (daemon.ended() !== undefined) throw new Error(`${what} ended: ${daemon.output()}`);
 }
 
 function startDaemon(

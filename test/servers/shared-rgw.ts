@@ -1,6 +1,7 @@
 import { createConnection, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Rgw, type RgwAddress, startRgw } from './rgw.ts';
 import { runDir } from './temp.ts';
 
@@ -10,6 +11,9 @@ import { runDir } from './temp.ts';
  * as the first test file asks for it over a Unix socket.
  */
 const socketPath = (): string => join(runDir(), 'rgw.sock');
+
+const START_ATTEMPTS = 3;
+const PAUSE_MS = 3_000;
 
 type Answer = { readonly address: RgwAddress } | { readonly error: string };
 
@@ -35,7 +39,7 @@ export async function serveSharedRgw(): Promise<(() => Promise<void>) | undefine
   const server = createServer((connection) => {
     connection.on('error', () => connection.destroy());
     // Its start-up has races of its own on a busy machine; a fresh one usually comes up.
-    starting ??= startRgw().catch(() => startRgw());
+    starting ??= insistOnRgw();
     void starting
       .then(
         ({ address }): Answer => ({ address }),
@@ -48,6 +52,20 @@ export async function serveSharedRgw(): Promise<(() => Promise<void>) | undefine
     server.close();
     await (await starting?.catch(() => undefined))?.stop();
   };
+}
+
+/** @throws AggregateError when no attempt comes up */
+async function insistOnRgw(): Promise<Rgw> {
+  const failures: unknown[] = [];
+  for (let attempt = 1; attempt <= START_ATTEMPTS; attempt += 1) {
+    try {
+      return await startRgw();
+    } catch (error) {
+      failures.push(error);
+      await sleep(attempt * PAUSE_MS);
+    }
+  }
+  throw new AggregateError(failures, failures.map(String).join('; again: '));
 }
 
 function listens(server: Server): Promise<boolean> {

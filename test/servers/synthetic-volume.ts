@@ -12,6 +12,7 @@ import {
 
 const CHUNK_BYTES = 2 ** 26;
 const UPLOADS_AT_ONCE = 8;
+const FILES_AT_ONCE = 16;
 const ENTRIES_PER_COMMAND = 1000;
 const NAME = 'synthetic';
 /** Every change gets a later time than the one before. */
@@ -49,7 +50,8 @@ export class SyntheticVolume {
   readonly #bucket: Bucket;
   readonly #blockBytes: number;
   readonly #client: Redis;
-  readonly #directories = new Map<string, number>([['', 1]]);
+  /** Made only once, however many files in one are made at the same time. */
+  readonly #directories = new Map<string, Promise<number>>([['', Promise.resolve(1)]]);
   #lastIno = 1;
   #lastSliceId = 0;
   #ticks = 0;
@@ -89,13 +91,19 @@ export class SyntheticVolume {
   }
 
   /** Makes a directory and those above it. @returns its inode */
-  async addDirectory(path: string): Promise<number> {
-    const known = this.#directories.get(path);
-    if (known !== undefined) return known;
+  addDirectory(path: string): Promise<number> {
+    let made = this.#directories.get(path);
+    if (made === undefined) {
+      made = this.#makeDirectory(path);
+      this.#directories.set(path, made);
+    }
+    return made;
+  }
+
+  async #makeDirectory(path: string): Promise<number> {
     const slash = path.lastIndexOf('/');
     const parent = await this.addDirectory(path.slice(0, Math.max(slash, 0)));
     const ino = ++this.#lastIno;
-    this.#directories.set(path, ino);
     await this.#client
       .multi()
       .set(`i${ino}`, this.#directoryAttr(parent))
@@ -113,6 +121,17 @@ export class SyntheticVolume {
     await this.#commit(file).exec();
     await this.#client.hset(`d${parent}`, path.slice(slash + 1), encodeSyntheticEdge('file', ino));
     return file;
+  }
+
+  /** {@link addFile} for many: an upload to a gateway waits much longer than it works. */
+  async addFiles(wanted: readonly (readonly [string, number])[]): Promise<SyntheticFile[]> {
+    const files: SyntheticFile[] = [];
+    const queue = wanted.entries();
+    const add = async () => {
+      for (const [at, [path, sizeBytes]] of queue) files[at] = await this.addFile(path, sizeBytes);
+    };
+    await Promise.all(Array.from({ length: FILES_AT_ONCE }, add));
+    return files;
   }
 
   /** Overwrites a file with fresh noise, as a client that opens, truncates, writes and closes. */

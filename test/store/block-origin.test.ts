@@ -6,7 +6,7 @@ import { crc32cOf } from '../../src/block/checksum.ts';
 import { BlockOrigin } from '../../src/store/block-origin.ts';
 import { DataKey } from '../../src/store/data-key.ts';
 import type { Compression } from '../../src/store/decompress.ts';
-import type { EncryptAlgo } from '../../src/store/decrypt-object.ts';
+import type { EncryptAlgo } from '../../src/store/object-cipher.ts';
 import { type ObjectStore, StoreError } from '../../src/store/object-store.ts';
 import { type ManualClock, manualClock, settle } from './manual-clock.ts';
 import { bodyOf, scriptedStore } from './scripted-store.ts';

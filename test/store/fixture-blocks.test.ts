@@ -9,7 +9,7 @@ import { systemRandom } from '../../src/runtime/random.ts';
 import { BlockOrigin } from '../../src/store/block-origin.ts';
 import { createObjectStore } from '../../src/store/create-store.ts';
 import { loadDataKey } from '../../src/store/data-key.ts';
-import type { EncryptAlgo } from '../../src/store/decrypt-object.ts';
+import type { EncryptAlgo } from '../../src/store/object-cipher.ts';
 import { FIXTURE_PASSPHRASE, type FixtureName, fixtureDir } from '../servers/fixtures.ts';
 
 interface Setting {

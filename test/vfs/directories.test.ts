@@ -4,6 +4,7 @@ import type { DirEntryReply } from '../../src/fuse/operations.ts';
 import { FileType } from '../../src/posix/attr.ts';
 import { ROOT_INO, TRASH_INO, toIno } from '../../src/posix/ino.ts';
 import type { Vfs } from '../../src/vfs/vfs.ts';
+import { VirtualIno } from '../../src/vfs/virtual-nodes.ts';
 import { bytesOf } from './fake-meta.ts';
 import { context, fakeVfs } from './fake-vfs.ts';
 
@@ -98,7 +99,7 @@ describe('a listing', () => {
     }
   });
 
-  test('of the root shows .trash, unless it is hidden', async () => {
+  test('of the root shows the virtual names, unless it is hidden', async () => {
     const rootList = async (hideInternal: boolean) => {
       const { vfs } = fakeVfs({ hideInternal });
       const { fh } = await vfs.opendir(context(), ROOT_INO);
@@ -110,7 +111,13 @@ describe('a listing', () => {
       ['..', ROOT_INO],
     ];
     expect(await rootList(true)).toEqual(dots);
-    expect(await rootList(false)).toEqual([...dots, ['.trash', TRASH_INO]]);
+    expect(await rootList(false)).toEqual([
+      ...dots,
+      ['.accesslog', VirtualIno.accessLog],
+      ['.stats', VirtualIno.stats],
+      ['.config', VirtualIno.config],
+      ['.trash', TRASH_INO],
+    ]);
   });
 
   test('of what is no directory, or is gone, fails', async () => {

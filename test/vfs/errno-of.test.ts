@@ -64,6 +64,13 @@ test('whatever an interrupted request throws is EINTR', () => {
   expect(to.lines).toEqual([]);
 });
 
+test('a change that may have been made is not said to be interrupted, which would say it was not', () => {
+  const controller = new AbortController();
+  controller.abort();
+  const to = report(controller.signal);
+  expect(errnoOf(new MetaError('outcome-unknown', 'x'), to)).toMatchObject({ code: 'EIO' });
+});
+
 test.each([
   [new TypeError('x')],
   [new CodedError('unheard-of', 'x')],

@@ -25,6 +25,8 @@ export interface AskedRead {
 export class FakeLoader implements BlockLoader {
   readonly reads: AskedRead[] = [];
   readonly prefetched: string[] = [];
+  /** Blocks of each call of `gather`. */
+  readonly gathered: string[][] = [];
   /** Blocks that have a lease. */
   readonly leases = new Map<string, LeaseRef>();
   /** Called before each read; may wait or throw. */
@@ -76,6 +78,19 @@ export class FakeLoader implements BlockLoader {
     this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), done]);
   }
 
+  gather(keys: readonly BlockKey[], done: (key: BlockKey) => void): void {
+    this.gathered.push(keys.map((key) => blockIdOf(key)));
+    for (const key of keys) {
+      const id = blockIdOf(key);
+      if (this.instant) {
+        this.cache(id);
+        done(key);
+        continue;
+      }
+      this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), () => done(key)]);
+    }
+  }
+
   /** Ends the prefetches of a block, which is then cached. */
   finish(id: string): void {
     this.cache(id);
@@ -90,6 +105,10 @@ export class FakeLoader implements BlockLoader {
       slot: this.leases.size,
       generation: (this.leases.get(id)?.generation ?? 0) + 1,
     });
+  }
+
+  isCurrent(lease: LeaseRef): boolean {
+    return [...this.leases.values()].includes(lease);
   }
 
   lease(key: BlockKey): LeaseRef | undefined {

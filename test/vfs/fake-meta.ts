@@ -138,6 +138,14 @@ export class FakeMeta implements MetaReader {
     return this.chunks.get(`${ino}/${index}`) ?? [];
   }
 
+  async readFirstChunks(
+    inos: readonly Ino[],
+    signal: AbortSignal,
+  ): Promise<(SliceRecord[] | undefined)[]> {
+    await this.#called('readFirstChunks', signal);
+    return inos.map((ino) => this.chunks.get(`${ino}/0`) ?? []);
+  }
+
   async parents(_ino: Ino, signal: AbortSignal): Promise<Ino[]> {
     await this.#called('parents', signal);
     return [ROOT_INO];

@@ -5,6 +5,7 @@ import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { DEFAULT_VFS_OPTIONS, type VfsOptions } from '../../src/vfs/options.ts';
 import { Vfs } from '../../src/vfs/vfs.ts';
+import { FakeCache } from './fake-cache.ts';
 import { FakeLoader } from './fake-loader.ts';
 import { FakeMeta } from './fake-meta.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -32,6 +33,8 @@ export const SETTING: VolumeSetting = {
   metaVersion: 1,
   enableAcl: false,
   dirStats: true,
+  userGroupQuota: false,
+  changeLog: false,
   raw: {},
 };
 
@@ -54,12 +57,15 @@ export class FakeSink implements ExtentSink {
 export function fakeVfs(options: Partial<VfsOptions> = {}, setting: Partial<VolumeSetting> = {}) {
   const meta = new FakeMeta();
   const loader = new FakeLoader(BLOCK);
+  const cache = new FakeCache();
   const clock = new ManualClock();
   const metrics = memoryMetrics();
   const sink = new FakeSink();
   const vfs = new Vfs({
     meta,
     loader,
+    cache,
+    internals: { config: '{}', stats: async () => 'juicefs_uptime 1\n' },
     setting: { ...SETTING, ...setting },
     options: { ...DEFAULT_VFS_OPTIONS, ...options },
     clock,
@@ -67,7 +73,7 @@ export function fakeVfs(options: Partial<VfsOptions> = {}, setting: Partial<Volu
     metrics,
   });
   vfs.attachExtents(sink);
-  return { vfs, meta, loader, clock, metrics, sink };
+  return { vfs, meta, loader, cache, clock, metrics, sink };
 }
 
 /** A request of root that nobody interrupts. */

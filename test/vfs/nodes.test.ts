@@ -78,19 +78,26 @@ describe('virtual names', () => {
   });
 
   test('are reserved: never looked up in the metadata', async () => {
-    const { vfs, meta } = fakeVfs();
+    const { vfs, meta } = fakeVfs({ internalUid: 7 });
     const dir = meta.add(ROOT_INO, 'dir', 3n, directory);
-    for (const name of ['.accesslog', '.control', '.stats', '.config']) {
+    const modes = { '.accesslog': 0o400, '.control': 0o666, '.stats': 0o444, '.config': 0o400 };
+    for (const [at, [name, mode]] of Object.entries(modes).entries()) {
       meta.add(ROOT_INO, name, 9n);
+      const attr = { type: FileType.file, mode, nlink: 1, uid: 7 };
       expect(await vfs.lookup(context(), ROOT_INO, bytesOf(name))).toMatchObject({
-        ino: undefined,
+        ino: 0x7fff_ffff_0000_0001n + BigInt(at),
+        attr,
+        entryTimeoutMs: 3_600_000,
       });
     }
     expect(meta.count('lookup')).toBe(0);
     meta.add(dir, '.stats', 10n);
     expect(await vfs.lookup(context(), dir, bytesOf('.stats'))).toMatchObject({ ino: 10n });
     const control = toIno(0x7fff_ffff_0000_0002n);
-    await expect(vfs.getattr(context(), control)).rejects.toMatchObject({ code: 'ENOENT' });
+    expect(await vfs.lookup(context(), dir, bytesOf('.control'))).toMatchObject({ ino: control });
+    expect((await vfs.getattr(context(), control)).attr).toMatchObject({ mode: 0o666 });
+    const none = toIno(0x7fff_ffff_0000_0005n);
+    await expect(vfs.getattr(context(), none)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('have a prefix if wanted', async () => {

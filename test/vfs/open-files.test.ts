@@ -46,6 +46,34 @@ describe('content versions', () => {
     expect(files.open(INO, attrOf(at(1)), slow).version).toBe(version);
   });
 
+  test('a handle that another thread opened is not taken back to older content by a late reply', () => {
+    const { files } = table(10);
+    const known = files.open(INO, attrOf(at(2)), files.ticket());
+    const slow = files.ticket();
+    const asked = { ino: INO, attr: attrOf(at(2)), ticket: slow };
+    const { file } = files.adopt({ ...asked, fileId: known.version.fileId });
+    expect(file).toBe(known);
+    expect(files.observe(INO, attrOf(at(1)), slow)).toMatchObject(at(2));
+    expect(files.observe(INO, attrOf(at(3)), files.ticket())).toMatchObject(at(3));
+  });
+
+  test('a handle that was opened before its file was forgotten does not hide a later change', () => {
+    const { files } = table(1);
+    const known = files.open(INO, attrOf(at(2)), files.ticket());
+    const { fileId } = known.version;
+    files.close(known, known.version);
+    const ticket = files.ticket();
+    // Asked after the other thread's open, answered before this thread hears of that.
+    const later = files.ticket();
+    const other = toIno(99n);
+    files.open(other, attrOf(), files.ticket());
+    expect(files.find(INO)).toBeUndefined();
+    const { file, opened } = files.adopt({ ino: INO, attr: attrOf(at(2)), fileId, ticket });
+    expect([opened.fileId, opened.current]).toEqual([fileId, false]);
+    expect(files.open(INO, attrOf(at(3)), later)).toBe(file);
+    expect(file.attr).toMatchObject(at(3));
+  });
+
   test('a file id is not given out again while a handle carries it', () => {
     const { files } = table(1);
     const old = files.open(INO, attrOf(at(1)), files.ticket());
@@ -89,6 +117,7 @@ describe('close-to-open', () => {
     const { vfs, meta } = fakeVfs();
     meta.add(ROOT_INO, 'file', INO, { length: 10n });
     const first = await vfs.open(context(), INO, 0);
+    vfs.release(first.fh);
     const second = await vfs.open(context(), INO, 0);
     expect([first.keepCache, second.keepCache]).toEqual([false, true]);
     expect(fileIdOf(second.fh)).toBe(fileIdOf(first.fh));
@@ -98,7 +127,29 @@ describe('close-to-open', () => {
     const third = await vfs.open(context(), INO, 0);
     expect(third.keepCache).toBe(false);
     expect(fileIdOf(third.fh)).not.toBe(fileIdOf(first.fh));
+    vfs.touched(third.fh, 0);
     expect((await vfs.open(context(), INO, 0)).keepCache).toBe(true);
+  });
+
+  test('it drops them until it has used a handle: before that it may not have seen the answer', async () => {
+    const { vfs, meta } = fakeVfs();
+    meta.add(ROOT_INO, 'file', INO, { length: 10n });
+    const first = await vfs.open(context(), INO, 0);
+    // A second process, whose answer may be dealt with before that of the first one.
+    expect((await vfs.open(context(), INO, 0)).keepCache).toBe(false);
+    meta.modify(INO);
+    await vfs.lookup(context(), ROOT_INO, Buffer.from('file'));
+    // A handle of the older content says nothing about pages of this one.
+    vfs.release(first.fh);
+    expect((await vfs.open(context(), INO, 0)).keepCache).toBe(false);
+  });
+
+  test('an answer that the kernel did not take drops no pages', async () => {
+    const { vfs, meta } = fakeVfs();
+    meta.add(ROOT_INO, 'file', INO, { length: 10n });
+    const lost = await vfs.open(context(), INO, 0);
+    vfs.release(lost.fh, { taken: false });
+    expect((await vfs.open(context(), INO, 0)).keepCache).toBe(false);
   });
 
   test('each open asks, and with open-cache only after it expired', async () => {

@@ -1,4 +1,5 @@
 import type { RequestHeader } from '../wire/request-header.ts';
+import type { OpcodeName } from '../wire/opcodes.ts';
 import type { FuseContext } from '../operations.ts';
 
 /** The kernel has interrupted a request, or the mount ends. */
@@ -16,7 +17,7 @@ export class RequestAbortedError extends Error {
 /** A request that the main thread works on. */
 export class Call implements FuseContext {
   readonly unique: bigint;
-  readonly method: string;
+  readonly method: OpcodeName;
   readonly uid: number;
   readonly gid: number;
   readonly pid: number;
@@ -26,7 +27,7 @@ export class Call implements FuseContext {
   #controller: AbortController | undefined;
   #reason: RequestAbortedError | undefined;
 
-  constructor(header: RequestHeader, method: string, startedMs: number) {
+  constructor(header: RequestHeader, method: OpcodeName, startedMs: number) {
     this.unique = header.unique;
     this.method = method;
     this.uid = header.uid;

@@ -1,12 +1,13 @@
 import { Worker } from 'node:worker_threads';
+import { ClosedHandles } from './closed-handles.ts';
 import { DeviceError } from './device-error.ts';
 import type { DeviceWorkerData, DeviceWorkerMessage, TouchedMessage } from './worker-messages.ts';
-import { workerUrl } from './worker-url.ts';
+import { workerUrl } from '../../runtime/worker-url.ts';
 
 /** Who hears from the workers. */
 export interface DeviceWorkersOptions {
   readonly count: number;
-  readonly data: Omit<DeviceWorkerData, 'index'>;
+  readonly data: Omit<DeviceWorkerData, 'index' | 'closed'>;
   readonly onFrame: (frame: Uint8Array) => void;
   readonly onTouched: (message: TouchedMessage) => void;
   /** A worker ended other than by the end of the mount. Requests that it held have no answer. */
@@ -20,22 +21,28 @@ export class DeviceWorkers {
   readonly ended: Promise<void>;
   /** Resolves when all threads read, or have ended. */
   readonly ready: Promise<void>;
+  readonly #closed: readonly ClosedHandles[];
 
   constructor(options: DeviceWorkersOptions) {
     this.#options = options;
+    this.#closed = Array.from({ length: options.count }, () => ClosedHandles.create());
     const threads = Array.from({ length: options.count }, (_, index) => this.#startOne(index));
     this.ready = Promise.all(threads.map(({ ready }) => ready)).then(() => undefined);
     this.ended = Promise.all(threads.map(({ ended }) => ended)).then(() => undefined);
   }
 
   #startOne(index: number): { ready: Promise<void>; ended: Promise<void> } {
-    const workerData: DeviceWorkerData = { ...this.#options.data, index };
+    const { shared: closed } = this.#closed[index] as ClosedHandles;
+    const workerData: DeviceWorkerData = { ...this.#options.data, index, closed };
     const worker = new Worker(workerUrl('device-worker', import.meta.url), { workerData });
     const ready = Promise.withResolvers<void>();
     const ended = Promise.withResolvers<void>();
     let isOrderly = false;
     worker.on('message', (message: DeviceWorkerMessage) => {
-      if (message instanceof Uint8Array) this.#takeFrames(message);
+      // Before what came after them.
+      this.takeClosed();
+      if (message instanceof Uint8Array) this.#options.onFrame(message);
+      else if (message === 'closed') return;
       else if (message === 'ready') ready.resolve();
       else if (message === 'unmounted') isOrderly = true;
       else this.#options.onTouched(message);
@@ -52,13 +59,12 @@ export class DeviceWorkers {
     return { ready: ready.promise, ended: ended.promise };
   }
 
-  /** Each frame begins with its length. @see struct fuse_in_header */
-  #takeFrames(frames: Uint8Array): void {
-    const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
-    for (let at = 0; at < frames.byteLength; ) {
-      const length = view.getUint32(at, true);
-      this.#options.onFrame(frames.subarray(at, at + length));
-      at += length;
+  /** Hands over the requests to close handles that workers have answered. */
+  takeClosed(): void {
+    for (const closed of this.#closed) {
+      for (let frame = closed.take(); frame !== undefined; frame = closed.take()) {
+        this.#options.onFrame(frame);
+      }
     }
   }
 

@@ -23,24 +23,32 @@ const CONTROL_BYTES = 24;
  * socket.
  *
  * @param options - `-o` options without `fd`
+ * @param means - `run`: runs programs, if not as usual
  * @returns the descriptor
  * @throws MountError
  */
 export async function fusermount(
   mountpoint: string,
   options: string,
-  { libc, clock }: { libc: Libc; clock: Clock },
+  { libc, clock, run = runProgram }: { libc: Libc; clock: Clock; run?: typeof runProgram },
 ): Promise<number> {
   const [ours, theirs] = socketPair(libc);
   try {
     const command = [FUSERMOUNT, '-o', options, '--', mountpoint];
     const environment = { _FUSE_COMMFD: '3' };
-    const result = await runProgram(command, { clock, descriptor: theirs, environment });
+    const result = await run(command, { clock, descriptor: theirs, environment });
     if (result.exitCode !== 0) {
       const message = `mounting takes root, or ${FUSERMOUNT}, which failed: ${result.output}`;
       throw new MountError('no-permission', message);
     }
-    return receiveDescriptor(libc, ours);
+    const descriptor = receiveDescriptor(libc, ours);
+    if (descriptor !== undefined) return descriptor;
+    // A mount without anybody behind it: whoever looks at it would wait for ever.
+    const undo = [FUSERMOUNT, '-u', '-z', '-q', '--', mountpoint];
+    const { exitCode, output } = await run(undo, { clock });
+    const undone = exitCode === 0 ? 'it was unmounted again' : `unmounting failed: ${output}`;
+    const message = `${FUSERMOUNT} has mounted but handed over no device; ${undone}`;
+    throw new MountError('refused', message);
   } finally {
     closeSync(ours);
     closeSync(theirs);
@@ -60,8 +68,10 @@ function socketPair(libc: Libc): [number, number] {
  * Receives one byte and the descriptor that comes with it. The helper has exited, so the message is
  * there. Layout of `struct msghdr`: name u64, namelen u32, pad, iov u64, iovlen u64, control u64,
  * controllen u64, flags u32; of `struct cmsghdr`: len u64, level i32, type i32, data.
+ *
+ * @returns undefined when none came
  */
-function receiveDescriptor(libc: Libc, socket: number): number {
+function receiveDescriptor(libc: Libc, socket: number): number | undefined {
   // One block of memory: message header, iovec (16 bytes), control data, the byte.
   const block = new Uint8Array(new ArrayBuffer(128));
   const view = new DataView(block.buffer);
@@ -80,8 +90,5 @@ function receiveDescriptor(libc: Libc, socket: number): number {
     view.getBigUint64(40, true) >= BigInt(CMSGHDR_BYTES + 4) &&
     view.getInt32(control + 8, true) === SOL_SOCKET &&
     view.getInt32(control + 12, true) === SCM_RIGHTS;
-  if (!isDescriptor) {
-    throw new MountError('refused', `${FUSERMOUNT} has mounted but handed over no device`);
-  }
-  return view.getInt32(control + CMSGHDR_BYTES, true);
+  return isDescriptor ? view.getInt32(control + CMSGHDR_BYTES, true) : undefined;
 }

@@ -1,27 +1,26 @@
 import { FsError } from '../../posix/errno.ts';
-import type { FuseContext, FuseOperations } from '../operations.ts';
+import { O_ACCMODE, O_CREATION_FLAGS, O_TRUNC } from '../../posix/open-flags.ts';
+import type { FuseFileSystem } from '../file-system.ts';
+import type { FuseContext } from '../operations.ts';
 import { DirectoryPage } from '../wire/directory-page.ts';
 import * as reply from '../wire/replies.ts';
 import type { OpcodeName } from '../wire/opcodes.ts';
 import type { RequestOf } from '../wire/request.ts';
 import type { Answer } from './answer.ts';
 import { EMPTY_ANSWER } from './answer.ts';
+import { CHANGE_HANDLERS } from './change-handlers.ts';
 import assert from 'node:assert/strict';
 
 /** Largest answer that the kernel asks for: `max_pages` pages. */
 export const ANSWER_BYTES_MAX = 1024 * 1024;
 
-/** open(2) flags, the same on all Linux architectures that matter here. @see asm-generic/fcntl.h */
-const O_ACCMODE = 0o3;
-const O_CREATION_FLAGS = 0o100 | 0o200 | 0o400;
-const O_TRUNC = 0o1000;
 /** @see lseek(2) */
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
 /** Answers one type of request. Throws FsError; anything else is a bug. */
 type Handler<Name extends OpcodeName> = (
-  operations: FuseOperations,
+  operations: FuseFileSystem,
   context: FuseContext,
   request: RequestOf<Name>,
 ) => Promise<Answer>;
@@ -43,11 +42,14 @@ async function readlink(...[operations, context, { header }]: Parameters<Handler
 }
 
 async function open(...[operations, context, { header, body }]: Parameters<Handler<'open'>>) {
-  if ((body.flags & O_ACCMODE) !== 0 || (body.flags & O_TRUNC) !== 0) throw new FsError('EROFS');
+  const writes = (body.flags & O_ACCMODE) !== 0 || (body.flags & O_TRUNC) !== 0;
+  const isReadOnly = operations.mutations === undefined;
+  if (isReadOnly && writes && !operations.isWritable(header.ino)) throw new FsError('EROFS');
   const opened = await operations.open(context, header.ino, body.flags & ~O_CREATION_FLAGS);
+  // Where files are locked FLUSH is what gives fcntl locks back, also those of readers.
   return {
-    parts: [reply.encodeOpen(opened, true)],
-    undo: () => operations.release(opened.fh),
+    parts: [reply.encodeOpen(opened, isReadOnly)],
+    undo: () => operations.release(opened.fh, { taken: false }),
   };
 }
 
@@ -65,8 +67,17 @@ async function read(...[operations, context, { header, body }]: Parameters<Handl
   return { parts, release };
 }
 
-async function release(...[operations, , { body }]: Parameters<Handler<'release'>>) {
-  operations.release(body.fh);
+async function write(...[operations, context, { header, body }]: Parameters<Handler<'write'>>) {
+  const { bytes, isCache, flags } = body;
+  const data = { offset: toOffset(body.offset), bytes, isCache, flags };
+  const taken = await operations.write(context, header.ino, body.fh, data);
+  return { parts: [reply.encodeWrite(taken)] };
+}
+
+async function release(...[operations, , { header, body }]: Parameters<Handler<'release'>>) {
+  const { fh, lockOwner, unlocksFlock } = body;
+  if (unlocksFlock) operations.mutations?.releaseFlock(header.ino, fh, lockOwner);
+  operations.release(fh);
   return EMPTY_ANSWER;
 }
 
@@ -139,13 +150,15 @@ function toOffset(offset: bigint): number {
   return Number(offset);
 }
 
-/** A handler for each request type of kind `read`. */
-export const HANDLERS = {
+/** A handler for each request type that a file system answers. */
+const HANDLERS = {
+  ...CHANGE_HANDLERS,
   lookup,
   getattr,
   readlink,
   open,
   read,
+  write,
   release,
   opendir,
   readdir: list,
@@ -162,7 +175,7 @@ export type HandledName = keyof typeof HANDLERS;
 
 /** Calls the handler of the request's type. */
 export function answerRequest(
-  operations: FuseOperations,
+  operations: FuseFileSystem,
   context: FuseContext,
   request: RequestOf<HandledName>,
 ): Promise<Answer> {

@@ -5,14 +5,16 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { Libc } from '../../runtime/system/libc.ts';
 import type { SharedMemory } from '../../runtime/system/shared-memory.ts';
-import type { FuseOperations } from '../operations.ts';
+import type { FuseFileSystem } from '../file-system.ts';
+
+import type { ShortcutHost } from './request-shortcut.ts';
 
 const WORKERS_MIN = 2;
 const WORKERS_MAX = 4;
 
 /** What the kernel driver needs. */
 export interface KernelDriverOptions {
-  readonly operations: FuseOperations;
+  readonly operations: FuseFileSystem;
   /** An existing directory on which nothing alive is mounted. */
   readonly mountpoint: string;
   /** What `df` shows as the source, e.g. `cachemesh:myvolume`. */
@@ -26,6 +28,8 @@ export interface KernelDriverOptions {
   readonly libc: Libc | undefined;
   /** Offer POSIX ACLs to the kernel. */
   readonly acl: boolean;
+  /** Another way for some requests; needs `libc`. */
+  readonly shortcut?: ShortcutHost | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -45,7 +45,7 @@ export class LiveMount {
     this.#session = new FuseSession({
       operations,
       channel: this.#channel,
-      wishes: wishesOf(acl),
+      wishes: wishesOf(acl, operations.mutations !== undefined),
       clock,
       logger,
       metrics: this.#metrics,
@@ -72,10 +72,13 @@ export class LiveMount {
    * @param onDeath - called when a thread ends although the mount has not
    */
   startThreads(extents: ExtentMap, onDeath: (error: Error) => void): void {
-    const { leases, memory, libc, clock } = this.#options;
+    const { leases, memory, libc, clock, shortcut } = this.#options;
     const count = workerCount(this.#options);
+    const takeBack = (frame: Uint8Array) => this.#session.handle(frame);
+    const plan = shortcut?.start({ fd: this.#fd, workers: count, takeBack, onDeath });
     const stats = WorkerStats.create(count);
-    this.#publisher = new ReadPublisher({ stats, metrics: this.#metrics, clock });
+    const also = () => this.#workers?.takeClosed();
+    this.#publisher = new ReadPublisher({ stats, metrics: this.#metrics, clock, also });
     this.#publisher.start();
     this.#workers = new DeviceWorkers({
       count,
@@ -87,6 +90,8 @@ export class LiveMount {
         memory: memory?.buffer,
         // Memory that has no address can only be written through node:fs.
         useLibc: libc !== undefined && memory?.buffer === undefined,
+        shortcut: plan,
+        isReadOnly: this.#options.operations.mutations === undefined,
       },
       onFrame: (frame) => this.#session.handle(frame),
       onTouched: ({ fh, offset }) => this.#onTouched(fh, offset),
@@ -125,9 +130,10 @@ export class LiveMount {
 
   /** Closes the device. The threads must have ended. */
   async close(): Promise<void> {
-    this.#session.end();
     this.#publisher?.stop();
+    this.#session.end();
     await this.notices.stop();
+    await this.#options.shortcut?.stop();
     this.#channel.close();
     closeSync(this.#fd);
   }
@@ -142,9 +148,10 @@ export class LiveMount {
   }
 }
 
-function wishesOf(acl: boolean): InitWishes {
+function wishesOf(acl: boolean, canWrite: boolean): InitWishes {
   return {
     acl,
+    locks: canWrite,
     maxRequestBytes: REQUEST_BYTES_MAX,
     maxWriteBytes: WRITE_BYTES_MAX,
     maxReadaheadBytes: READ_AHEAD_KIB * 1024,

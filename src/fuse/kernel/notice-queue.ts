@@ -2,15 +2,19 @@ import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { Errno } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
-import type { Logger } from '../../runtime/logger.ts';
+import type { Clock } from '../../runtime/clock.ts';
+import { LogThrottle } from '../../runtime/log-throttle.ts';
+import type { LogFields, Logger } from '../../runtime/logger.ts';
 import type { Counter, Metrics } from '../../runtime/metrics.ts';
 import { encodeInvalidateEntry, encodeInvalidateInode } from '../wire/notices.ts';
 import { errnoOf } from './errno-of.ts';
-import { workerUrl } from './worker-url.ts';
+import { workerUrl } from '../../runtime/worker-url.ts';
 
 /** Notices that wait at most. When more come the kernel relies on the time-outs of what it knows. */
 const PENDING_MAX = 65_536;
 const BATCH_MAX = 64;
+/** Between two log lines about the same. */
+const LINE_EVERY_MS = 5_000;
 /** @see asm-generic/errno.h */
 const ENOTCONN = 107;
 
@@ -21,6 +25,7 @@ const ENOTCONN = 107;
  */
 export class NoticeQueue {
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #sent: Counter;
   readonly #dropped: Counter;
   readonly #pending = new Map<string, Uint8Array>();
@@ -28,8 +33,9 @@ export class NoticeQueue {
   #fd: number | undefined;
   #isBusy = false;
 
-  constructor(options: { logger: Logger; metrics: Metrics }) {
+  constructor(options: { clock: Clock; logger: Logger; metrics: Metrics }) {
     this.#logger = options.logger;
+    this.#throttle = new LogThrottle(options.clock, LINE_EVERY_MS);
     const counter = (name: string, help: string) => options.metrics.counter({ name, help });
     this.#sent = counter('fuse_invalidations_total', 'invalidations sent to the kernel');
     this.#dropped = counter('fuse_invalidations_dropped_total', 'invalidations that were not sent');
@@ -81,8 +87,7 @@ export class NoticeQueue {
   #add(key: string, notice: Uint8Array): void {
     if (this.#worker === undefined) return;
     if (this.#pending.size >= PENDING_MAX && !this.#pending.has(key)) {
-      this.#dropped.add();
-      this.#logger.error({ pending: PENDING_MAX }, 'too many invalidations wait, one was dropped');
+      this.#drop('too many invalidations wait, one was dropped', { pending: PENDING_MAX });
       return;
     }
     this.#pending.set(key, notice);
@@ -111,7 +116,12 @@ export class NoticeQueue {
   #onRefusal(errno: number): void {
     // The kernel does not know the inode or the name, or the mount has ended.
     if (errno === Errno.ENOENT || errno === Errno.ENODEV || errno === ENOTCONN) return;
+    this.#drop('the kernel refused an invalidation', { errno });
+  }
+
+  #drop(what: string, fields: LogFields): void {
     this.#dropped.add();
-    this.#logger.error({ errno }, 'the kernel refused an invalidation');
+    const leftOut = this.#throttle.admit(what);
+    if (leftOut !== undefined) this.#logger.error({ ...fields, leftOut }, what);
   }
 }

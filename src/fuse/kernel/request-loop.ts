@@ -2,8 +2,10 @@ import { Errno } from '../../posix/errno.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { OpcodeKind } from '../wire/opcodes.ts';
 import { OPCODES } from '../wire/opcodes.ts';
+import { answered, type ClosedHandles } from './closed-handles.ts';
 import type { ExtentReader } from './extent-reader.ts';
 import { DeviceError } from './device-error.ts';
+import type { RequestShortcut } from './request-shortcut.ts';
 import type { WorkerDevice } from './worker-device.ts';
 import { REQUEST_BYTES_MAX } from './worker-device.ts';
 import type { DeviceWorkerMessage } from './worker-messages.ts';
@@ -22,26 +24,31 @@ const OFFSET_HIGH_MAX = 2 ** 21;
 /** The connection was aborted (only with FUSE_ABORT_ERROR, which is not asked for). */
 const ECONNABORTED = 103;
 
-/** In {@link STATUS}: the main thread answers. */
+/** Instead of an error number: the main thread answers. */
 const POST = -1;
-/** In {@link STATUS}: answered at once, the main thread hears of it later. */
+/** Instead of an error number: answered at once, the main thread hears of it later. */
 const CLOSE = -2;
 const STATUS_SIZE = 64;
 
-/** What workers answer without asking anybody, by opcode. */
-const STATUS = Int16Array.from({ length: STATUS_SIZE }, (_, opcode) => statusOf(opcode));
+/** What requests that are not the main thread's business are answered with. */
+const STATUS: { readonly [Kind in OpcodeKind]?: number } = { unsupported: Errno.ENOSYS };
+/** The same for those that only matter where something can be written. */
+const READ_ONLY_STATUS: typeof STATUS = { write: Errno.EROFS, local: Errno.ENOSYS, sync: 0 };
 
-/** Byte offset and size of `unique` in a frame. @see struct fuse_in_header */
-const UNIQUE_OFFSET = 8;
-const UNIQUE_BYTES = 8;
-/** Closed handles that the main thread learns of together, at the latest with the next request. */
+/** The main thread is told to look after closed handles when so many wait… */
 const CLOSED_MAX = 16;
+/** …or with the first request after so long; it looks by itself some times a second. */
+const CLOSED_WAIT_MS = 50;
 
 /** What a loop needs. */
 export interface RequestLoopOptions {
   readonly device: WorkerDevice;
   readonly reader: ExtentReader;
+  readonly shortcut: RequestShortcut | undefined;
+  readonly closed: ClosedHandles;
   readonly stats: Float64Array;
+  /** Requests that would change something are refused at once. */
+  readonly isReadOnly: boolean;
   readonly clock: Clock;
   readonly post: (message: DeviceWorkerMessage) => void;
 }
@@ -49,11 +56,16 @@ export interface RequestLoopOptions {
 /** Reads requests and answers those that need nothing but shared memory; posts the others. */
 export class RequestLoop {
   readonly #options: RequestLoopOptions;
-  /** Requests that were answered here and that the main thread has not heard of. */
-  #answered: Uint8Array[] = [];
+  /** What is answered without asking anybody, by opcode: an error number or 0, POST, CLOSE. */
+  readonly #status: Int16Array;
+  /** When the first handle was closed of which the main thread has not heard. */
+  #closedMs = 0;
 
   constructor(options: RequestLoopOptions) {
     this.#options = options;
+    this.#status = Int16Array.from({ length: STATUS_SIZE }, (_, opcode) =>
+      statusOf(opcode, options.isReadOnly),
+    );
   }
 
   /** Returns when the mount is gone. @throws DeviceError when the device fails otherwise */
@@ -62,21 +74,22 @@ export class RequestLoop {
     for (;;) {
       const length = device.receive();
       if (length > 0) this.#handle(length);
-      else if (isEnd(length)) break;
+      else if (isEnd(length)) return;
     }
-    this.#postAnswered();
   }
 
   #handle(length: number): void {
-    const { device, post, stats } = this.#options;
+    const { device, post, stats, shortcut } = this.#options;
     const opcode = device.words[OPCODE] as number;
     if (opcode === OPCODES.read.number && length === READ_FRAME_BYTES && this.#tryRead()) return;
-    const status = opcode < STATUS_SIZE ? (STATUS[opcode] as number) : Errno.ENOSYS;
+    if (shortcut?.take(device.frame, device.words, length) === true) {
+      this.#tellOfOld();
+      return;
+    }
+    const status = opcode < STATUS_SIZE ? (this.#status[opcode] as number) : Errno.ENOSYS;
     if (status === POST) {
       countPosted(stats);
-      const frame = device.frame.slice(0, length);
-      post(this.#answered.length === 0 ? frame : Buffer.concat([...this.#answered, frame]));
-      this.#answered = [];
+      post(device.frame.slice(0, length));
       return;
     }
     if (status === CLOSE) {
@@ -91,17 +104,20 @@ export class RequestLoop {
    * not woken for it alone.
    */
   #close(length: number): void {
-    const { device, stats } = this.#options;
-    const frame = device.frame.slice(0, length);
-    frame.fill(0, UNIQUE_OFFSET, UNIQUE_OFFSET + UNIQUE_BYTES);
-    this.#answered.push(frame);
+    const { device, stats, closed, clock, post } = this.#options;
+    if (closed.waiting === 0) this.#closedMs = clock.nowMs();
+    const isNoted = closed.add(device.frame, length);
+    if (!isNoted) post(answered(device.frame.slice(0, length)));
     if (device.sendStatus(0) !== 0) countRefused(stats);
-    if (this.#answered.length >= CLOSED_MAX) this.#postAnswered();
+    if (closed.waiting === CLOSED_MAX) post('closed');
   }
 
-  #postAnswered(): void {
-    if (this.#answered.length > 0) this.#options.post(Buffer.concat(this.#answered));
-    this.#answered = [];
+  /** What holds memory must not wait for the rare request that the main thread answers. */
+  #tellOfOld(): void {
+    const { closed, clock, post } = this.#options;
+    if (closed.waiting === 0 || clock.nowMs() - this.#closedMs <= CLOSED_WAIT_MS) return;
+    this.#closedMs = clock.nowMs();
+    post('closed');
   }
 
   /** @returns whether the read was answered */
@@ -150,12 +166,12 @@ function isEnd(result: number): boolean {
   }
 }
 
-function statusOf(opcode: number): number {
+function statusOf(opcode: number, isReadOnly: boolean): number {
   if (opcode === OPCODES.ioctl.number) return Errno.ENOTTY;
   const row = Object.values(OPCODES).find(({ number }) => number === opcode);
-  if (row === OPCODES.release || row === OPCODES.releasedir) return CLOSE;
+  // Where files are written, closing one may mean more than forgetting a handle.
+  const closes = row === OPCODES.releasedir || (isReadOnly && row === OPCODES.release);
+  if (closes) return CLOSE;
   const kind: OpcodeKind = row?.kind ?? 'unsupported';
-  if (kind === 'write') return Errno.EROFS;
-  if (kind === 'unsupported') return Errno.ENOSYS;
-  return kind === 'ignored' ? 0 : POST;
+  return (isReadOnly ? READ_ONLY_STATUS[kind] : undefined) ?? STATUS[kind] ?? POST;
 }

@@ -27,14 +27,20 @@ export function runProgram(
       stdio: ['ignore', 'ignore', 'pipe', options.descriptor ?? 'ignore'],
     });
     let output = '';
-    const timer = options.clock.setTimer(TIMEOUT_MS, () => child.kill('SIGKILL'));
-    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      output = (output + text).slice(0, OUTPUT_CHARACTERS_MAX);
-    });
     const finish = (exitCode: number | undefined, reason: string) => {
       timer.cancel();
       resolve({ exitCode, output: output.trim() || reason });
     };
+    const timer = options.clock.setTimer(TIMEOUT_MS, () => {
+      child.kill('SIGKILL');
+      // Its end is not waited for: in an uninterruptible call it does not come.
+      finish(undefined, `not done within ${TIMEOUT_MS} ms`);
+      child.stderr?.destroy();
+      child.unref();
+    });
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(0, OUTPUT_CHARACTERS_MAX);
+    });
     child.on('error', (error) => finish(undefined, error.message));
     child.on('close', (code, signal) => finish(code ?? undefined, `killed by ${signal}`));
   });

@@ -1,7 +1,6 @@
 import type { Counter, Gauge, Histogram, Metrics } from '../../runtime/metrics.ts';
+import { DURATION_BUCKETS } from './duration-buckets.ts';
 
-/** Upper bounds in seconds: 10 µs, doubled up to 84 s. */
-export const DURATION_BUCKETS = Array.from({ length: 24 }, (_, index) => 1e-5 * 2 ** index);
 /** Upper bounds in bytes: 4 KiB, doubled up to 1 MiB. */
 export const READ_SIZE_BUCKETS = Array.from({ length: 9 }, (_, index) => 4096 * 2 ** index);
 

@@ -1,10 +1,11 @@
 import { Errno, FsError } from '../../posix/errno.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
-import type { FuseOperations } from '../operations.ts';
+import type { FuseFileSystem } from '../file-system.ts';
+
 import type { InitReply, InitWishes } from '../wire/init.ts';
 import { negotiateInit } from '../wire/init.ts';
-import { OPCODES } from '../wire/opcodes.ts';
+import { OPCODES, type OpcodeName } from '../wire/opcodes.ts';
 import { encodeOutHeader } from '../wire/replies.ts';
 import type { Request, RequestOf } from '../wire/request.ts';
 import { decodeRequest } from '../wire/request.ts';
@@ -16,10 +17,11 @@ import { EMPTY_ANSWER } from './answer.ts';
 import { Call, RequestAbortedError } from './call.ts';
 import type { HandledName } from './handlers.ts';
 import { answerRequest, isHandled } from './handlers.ts';
+import { interruptManners } from './interrupt-manners.ts';
 import type { SessionMetrics } from './session-metrics.ts';
 import { ANSWERED_UNIQUE } from './worker-messages.ts';
 
-/** How long an interrupted operation may take to end before its request is answered without it. */
+/** How long an aborted operation may take to end before its request is answered without it. */
 const INTERRUPT_GRACE_MS = 500;
 /** An interrupt may overtake its request, which another worker posts: the kernel then asks again. */
 const INTERRUPT_RETRY_MS = 2;
@@ -28,7 +30,7 @@ const IN_FLIGHT_MAX = 100_000;
 
 /** What a session needs. */
 export interface SessionOptions {
-  readonly operations: FuseOperations;
+  readonly operations: FuseFileSystem;
   readonly channel: ReplyChannel;
   readonly wishes: InitWishes;
   readonly clock: Clock;
@@ -36,7 +38,7 @@ export interface SessionOptions {
   readonly metrics: SessionMetrics;
 }
 
-/** Turns request frames into calls of FuseOperations and their results into reply frames. */
+/** Turns request frames into calls of FuseFileSystem and their results into reply frames. */
 export class FuseSession {
   readonly #options: SessionOptions;
   readonly #calls = new Map<bigint, Call>();
@@ -70,7 +72,7 @@ export class FuseSession {
   end(): void {
     // Not EINTR: programs repeat calls that a signal interrupted.
     this.#ended = new RequestAbortedError('the mount ends', Errno.EIO);
-    for (const call of this.#calls.values()) this.#interrupt(call, this.#ended);
+    for (const call of this.#calls.values()) this.#cutShort(call, this.#ended);
   }
 
   #dispatch(request: Request): void {
@@ -80,14 +82,27 @@ export class FuseSession {
       this.#send(header.unique, Errno.ENOSYS, EMPTY_ANSWER);
       return;
     }
-    const { kind } = OPCODES[name];
-    if (header.unique === ANSWERED_UNIQUE) this.#closed(request);
-    else if (kind === 'write') this.#send(header.unique, Errno.EROFS, EMPTY_ANSWER);
-    else if (kind === 'unsupported') {
-      this.#send(header.unique, name === 'ioctl' ? Errno.ENOTTY : Errno.ENOSYS, EMPTY_ANSWER);
-    } else if (kind === 'ignored') this.#send(header.unique, 0, EMPTY_ANSWER);
+    if (header.unique === ANSWERED_UNIQUE) {
+      this.#closed(request);
+      return;
+    }
+    const status = this.#statusOf(name);
+    if (status !== undefined) this.#send(header.unique, status, EMPTY_ANSWER);
     else if (isHandled(name)) this.#serve(request as RequestOf<HandledName>);
     else this.#control(request);
+  }
+
+  /** What a request is answered with that is not served; undefined for all others. */
+  #statusOf(name: OpcodeName): number | undefined {
+    const { kind } = OPCODES[name];
+    if (name === 'ioctl') return Errno.ENOTTY;
+    if (kind === 'unsupported') return Errno.ENOSYS;
+    if (this.#options.operations.mutations === undefined) {
+      if (kind === 'write') return Errno.EROFS;
+      if (kind === 'local') return Errno.ENOSYS;
+      if (kind === 'sync') return 0;
+    }
+    return kind === 'write' && !isHandled(name) ? Errno.ENOSYS : undefined;
   }
 
   /** A worker has answered; what is left is to forget the handle. */
@@ -142,7 +157,7 @@ export class FuseSession {
     }
     this.#calls.set(call.unique, call);
     metrics.inFlight.set(this.#calls.size);
-    if (this.#ended !== undefined) this.#interrupt(call, this.#ended);
+    if (this.#ended !== undefined) this.#cutShort(call, this.#ended);
     if (request.name === 'read') {
       metrics.readsByMain.add();
       metrics.readSize.observe((request as RequestOf<'read'>).body.size);
@@ -198,9 +213,15 @@ export class FuseSession {
     this.#interrupt(call, new RequestAbortedError(`${call.method} was interrupted`, Errno.EINTR));
   }
 
-  /** The reader cannot be killed before it has an answer, so it gets one in bounded time. */
   #interrupt(call: Call, reason: RequestAbortedError): void {
-    if (call.abortReason !== undefined) return;
+    const { patienceMs, mayBeAbandoned } = interruptManners(call.method);
+    if (mayBeAbandoned) this.#cutShort(call, reason);
+    else if (patienceMs === 0) call.abort(reason);
+    else this.#options.clock.setTimer(patienceMs, () => call.abort(reason));
+  }
+
+  /** Nobody can be killed before there is an answer, so there is one in bounded time. */
+  #cutShort(call: Call, reason: RequestAbortedError): void {
     call.abort(reason);
     this.#options.clock.setTimer(INTERRUPT_GRACE_MS, () => {
       if (call.isAnswered) return;

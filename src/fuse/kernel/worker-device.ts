@@ -1,7 +1,7 @@
 /** Largest READ that is ever asked for. */
 export const REQUEST_BYTES_MAX = 1024 * 1024;
 /** Largest WRITE that the kernel may send: it decides about the size of the read buffer. */
-export const WRITE_BYTES_MAX = 128 * 1024;
+export const WRITE_BYTES_MAX = 1024 * 1024;
 /** The kernel refuses to read into less than the header, a WRITE's fields and its data. */
 export const FRAME_BYTES = WRITE_BYTES_MAX + 4096;
 

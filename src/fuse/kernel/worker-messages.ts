@@ -1,3 +1,5 @@
+import type { ShortcutPlan } from './request-shortcut.ts';
+
 /** What a device worker is started with. */
 export interface DeviceWorkerData {
   readonly fd: number;
@@ -6,10 +8,16 @@ export interface DeviceWorkerData {
   readonly extents: SharedArrayBuffer;
   readonly leases: SharedArrayBuffer;
   readonly stats: SharedArrayBuffer;
+  /** Where this worker notes closed handles. */
+  readonly closed: SharedArrayBuffer;
   /** The buffer that memory leases are offsets in; undefined when they are addresses. */
   readonly memory: SharedArrayBuffer | undefined;
   /** Whether to call libc directly. */
   readonly useLibc: boolean;
+  /** Another way for some requests. */
+  readonly shortcut: ShortcutPlan | undefined;
+  /** Requests that would change something are refused at once. */
+  readonly isReadOnly: boolean;
 }
 
 /** A worker has answered a read from an extent that wants to be notified about. */
@@ -22,7 +30,8 @@ export interface TouchedMessage {
 export const ANSWERED_UNIQUE = 0n;
 
 /**
- * What a device worker posts: one or more whole request frames for the main thread, a touched extent, `ready` when
- * it is about to read for the first time, `unmounted` as the last message of an orderly end.
+ * What a device worker posts: a request frame for the main thread, a touched extent, `ready` when it
+ * is about to read for the first time, `closed` when closed handles should be looked after,
+ * `unmounted` as the last message of an orderly end.
  */
-export type DeviceWorkerMessage = Uint8Array | TouchedMessage | 'ready' | 'unmounted';
+export type DeviceWorkerMessage = Uint8Array | TouchedMessage | 'ready' | 'closed' | 'unmounted';

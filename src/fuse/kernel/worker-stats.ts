@@ -1,4 +1,5 @@
-import { DURATION_BUCKETS, READ_SIZE_BUCKETS } from './session-metrics.ts';
+import { ceilLog2, DURATION_BUCKETS, durationBucket } from './duration-buckets.ts';
+import { READ_SIZE_BUCKETS } from './session-metrics.ts';
 
 const READS = 0;
 const POSTED = 1;
@@ -75,8 +76,7 @@ export function countRead(slice: Float64Array, sizeBytes: number, durationMs: nu
   bump(slice, READS);
   const pages = Math.max(1, Math.ceil(sizeBytes / (READ_SIZE_BUCKETS[0] as number)));
   bump(slice, SIZES + Math.min(ceilLog2(pages), READ_SIZE_BUCKETS.length - 1));
-  const steps = Math.max(1, Math.ceil(durationMs / ((DURATION_BUCKETS[0] as number) * 1000)));
-  bump(slice, DURATIONS + Math.min(ceilLog2(steps), DURATION_BUCKETS.length - 1));
+  bump(slice, DURATIONS + durationBucket(durationMs));
 }
 
 /** Counts where a read's bytes came from. */
@@ -97,9 +97,4 @@ export function countRefused(slice: Float64Array): void {
 
 function bump(slice: Float64Array, index: number): void {
   slice[index] = (slice[index] as number) + 1;
-}
-
-/** @param value - 1 … 2^31 */
-function ceilLog2(value: number): number {
-  return 32 - Math.clz32(value - 1);
 }

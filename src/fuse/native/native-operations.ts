@@ -83,7 +83,7 @@ export class NativeOperations {
       const { fh } = await this.#operations.open(context, ino, flags);
       if (context.signal.aborted) {
         // Nobody waits for the handle any more, so nobody would close it.
-        this.#operations.release(fh);
+        this.#operations.release(fh, { taken: false });
         throw new FsError('EINTR', path);
       }
       this.#inodes.retain(ino);

@@ -5,6 +5,10 @@ import { WireError } from './wire-error.ts';
 
 /** Bytes of `struct fuse_forget_one`. */
 const FORGET_ONE_BYTES = 16;
+/** In `write_flags` of WRITE. @see linux/fuse.h */
+const WRITE_CACHE = 1;
+/** In `release_flags` of RELEASE. @see linux/fuse.h */
+const RELEASE_FLOCK_UNLOCK = 2;
 
 /** Requests whose body is not looked at. */
 export function decodeNothing(): undefined {
@@ -49,11 +53,41 @@ export function decodeRead(reader: FrameReader): { fh: bigint; offset: bigint; s
   return body;
 }
 
-/** RELEASE and RELEASEDIR: fh u64, flags u32, release_flags u32, lock_owner u64. */
-export function decodeRelease(reader: FrameReader): { fh: bigint } {
+/**
+ * WRITE: fh u64, offset u64, size u32, write_flags u32, lock_owner u64, flags u32, pad u32, data.
+ *
+ * @returns `bytes`: a view of the frame; `isCache`: of a mapped file, not by write(2); `flags`: the
+ *   descriptor's at this write, of open(2)
+ */
+export function decodeWrite(reader: FrameReader): {
+  fh: bigint;
+  offset: bigint;
+  isCache: boolean;
+  flags: number;
+  bytes: Uint8Array;
+} {
   const fh = reader.u64();
-  reader.skip(16);
-  return { fh };
+  const offset = reader.u64();
+  const size = reader.u32();
+  const writeFlags = reader.u32();
+  reader.skip(8);
+  const flags = reader.u32();
+  reader.skip(4);
+  const isCache = (writeFlags & WRITE_CACHE) !== 0;
+  return { fh, offset, isCache, flags, bytes: reader.view(size) };
+}
+
+/** RELEASE and RELEASEDIR: fh u64, flags u32, release_flags u32, lock_owner u64. */
+export function decodeRelease(reader: FrameReader): {
+  fh: bigint;
+  lockOwner: bigint;
+  unlocksFlock: boolean;
+} {
+  const fh = reader.u64();
+  reader.skip(4);
+  const releaseFlags = reader.u32();
+  const lockOwner = reader.u64();
+  return { fh, lockOwner, unlocksFlock: (releaseFlags & RELEASE_FLOCK_UNLOCK) !== 0 };
 }
 
 /** GETXATTR: size u32, pad u32, name. */

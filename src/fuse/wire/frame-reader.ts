@@ -35,8 +35,24 @@ export class FrameReader {
     return this.#view.getBigUint64(this.#take(8), true);
   }
 
+  i64(): bigint {
+    return this.#view.getBigInt64(this.#take(8), true);
+  }
+
   skip(length: number): void {
     this.#take(length);
+  }
+
+  /** A copy of the next bytes. */
+  bytes(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.slice(at, at + length);
+  }
+
+  /** The next bytes as they lie in the frame. */
+  view(length: number): Uint8Array {
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
   }
 
   /** Bytes up to a NUL, which is read too. Not empty, without `/`. */

@@ -9,9 +9,11 @@ export const PROTOCOL_MINOR_MAX = 45;
 /** INIT flags that matter here. @see linux/fuse.h */
 export const InitFlag = {
   asyncRead: 1n << 0n,
+  posixLocks: 1n << 1n,
   exportSupport: 1n << 4n,
   bigWrites: 1n << 5n,
   dontMask: 1n << 6n,
+  flockLocks: 1n << 10n,
   autoInvalData: 1n << 12n,
   doReaddirplus: 1n << 13n,
   readdirplusAuto: 1n << 14n,
@@ -30,6 +32,8 @@ const PAGE_BYTES = 4096;
 export interface InitWishes {
   /** The volume has POSIX ACLs: the kernel reads and checks them. */
   readonly acl: boolean;
+  /** Files can be locked by us; otherwise the kernel keeps locks by itself, for this mount alone. */
+  readonly locks: boolean;
   /** Largest request in bytes, a multiple of 4096 up to 1 MiB. */
   readonly maxRequestBytes: number;
   /** Largest WRITE in bytes; the read buffer must hold it and 4096 bytes more. */
@@ -60,9 +64,10 @@ export function negotiateInit(offer: InitBody, wishes: InitWishes): InitReply | 
   if (offer.major === PROTOCOL_MAJOR && offer.minor < PROTOCOL_MINOR_MIN) return undefined;
   const minor =
     offer.major > PROTOCOL_MAJOR ? PROTOCOL_MINOR_MAX : Math.min(offer.minor, PROTOCOL_MINOR_MAX);
-  const { posixAcl, dontMask, ...always } = InitFlag;
+  const { posixAcl, dontMask, posixLocks, flockLocks, ...always } = InitFlag;
   let wanted = Object.values(always).reduce((all, flag) => all | flag, 0n);
   if (wishes.acl) wanted |= posixAcl | dontMask;
+  if (wishes.locks) wanted |= posixLocks | flockLocks;
   const flags = wanted & offer.flags;
   return { minor, flags, payload: encodeInit(minor, flags, wishes) };
 }

@@ -12,7 +12,10 @@ import type { Ino } from '../../posix/ino.ts';
 export const OUT_HEADER_BYTES = 16;
 /** Bytes of `struct fuse_entry_out`. */
 export const ENTRY_BYTES = 40 + ATTR_BYTES;
-const ATTR_OUT_BYTES = 16 + ATTR_BYTES;
+/** Bytes of `struct fuse_attr_out`. */
+export const ATTR_OUT_BYTES = 16 + ATTR_BYTES;
+/** Bytes of `struct fuse_open_out`. */
+export const OPEN_OUT_BYTES = 16;
 const STATFS_OUT_BYTES = 80;
 
 /** FOPEN_* bits of an OPEN reply. @see linux/fuse.h */
@@ -56,29 +59,69 @@ export function encodeEntry(entry: EntryReply | NegativeReply): Uint8Array {
   return payload;
 }
 
-/** GETATTR: attr_valid u64, its nanoseconds u32, pad u32, attr. */
+/** Writes `struct fuse_attr_out`: attr_valid u64, its nanoseconds u32, pad u32, attr. */
+export function writeAttrOut(view: DataView, at: number, ino: Ino, reply: AttrReply): void {
+  writeTimeout(view, reply.attrTimeoutMs, { seconds: at, nanoseconds: at + 8 });
+  writeAttr(view, at + 16, ino, reply.attr);
+}
+
+/** GETATTR. */
 export function encodeAttr(ino: Ino, reply: AttrReply): Uint8Array {
   const payload = new Uint8Array(ATTR_OUT_BYTES);
-  const view = new DataView(payload.buffer);
-  writeTimeout(view, reply.attrTimeoutMs, { seconds: 0, nanoseconds: 8 });
-  writeAttr(view, 16, ino, reply.attr);
+  writeAttrOut(new DataView(payload.buffer), 0, ino, reply);
   return payload;
 }
 
 /**
- * OPEN and OPENDIR: fh u64, open_flags u32, backing_id i32.
+ * Writes `struct fuse_open_out`: fh u64, open_flags u32, backing_id i32 (which stays as it was).
  *
  * @param noFlush - for files: nothing has to be flushed at close(2) on a handle that only reads
  */
-export function encodeOpen(reply: OpenReply, noFlush: boolean): Uint8Array {
-  const payload = new Uint8Array(16);
-  const view = new DataView(payload.buffer);
+export function writeOpen(view: DataView, at: number, reply: OpenReply, noFlush: boolean): void {
   let flags = noFlush ? OpenFlag.noFlush : 0;
   if (reply.directIo) flags |= OpenFlag.directIo;
   if (reply.keepCache) flags |= OpenFlag.keepCache;
   if (reply.cacheDir) flags |= OpenFlag.cacheDir;
-  view.setBigUint64(0, reply.fh, true);
-  view.setUint32(8, flags, true);
+  view.setBigUint64(at, reply.fh, true);
+  view.setUint32(at + 8, flags, true);
+}
+
+/** OPEN and OPENDIR. @see writeOpen */
+export function encodeOpen(reply: OpenReply, noFlush: boolean): Uint8Array {
+  const payload = new Uint8Array(OPEN_OUT_BYTES);
+  writeOpen(new DataView(payload.buffer), 0, reply, noFlush);
+  return payload;
+}
+
+/** CREATE: `struct fuse_entry_out`, then `struct fuse_open_out`. */
+export function encodeCreated(entry: EntryReply, opened: OpenReply): Uint8Array {
+  const payload = new Uint8Array(ENTRY_BYTES + OPEN_OUT_BYTES);
+  const view = new DataView(payload.buffer);
+  writeEntry(view, 0, entry);
+  writeOpen(view, ENTRY_BYTES, opened, false);
+  return payload;
+}
+
+/** GETLK: start, end u64; type, pid u32. */
+export function encodeLock(lock: {
+  start: bigint;
+  end: bigint;
+  type: number;
+  pid: number;
+}): Uint8Array {
+  const payload = new Uint8Array(24);
+  const view = new DataView(payload.buffer);
+  view.setBigUint64(0, lock.start, true);
+  view.setBigUint64(8, lock.end, true);
+  view.setUint32(16, lock.type, true);
+  view.setUint32(20, lock.pid, true);
+  return payload;
+}
+
+/** COPY_FILE_RANGE_64: bytes_copied u64. */
+export function encodeCopied(bytes: number): Uint8Array {
+  const payload = new Uint8Array(8);
+  new DataView(payload.buffer).setBigUint64(0, BigInt(bytes), true);
   return payload;
 }
 
@@ -112,6 +155,13 @@ export function encodeXattrNames(names: readonly Uint8Array[]): Uint8Array {
     payload.set(name, at);
     at += name.byteLength + 1;
   }
+  return payload;
+}
+
+/** WRITE: size u32, pad u32. */
+export function encodeWrite(sizeBytes: number): Uint8Array {
+  const payload = new Uint8Array(8);
+  new DataView(payload.buffer).setUint32(0, sizeBytes, true);
   return payload;
 }
 

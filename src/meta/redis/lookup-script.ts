@@ -17,7 +17,8 @@ for at = 2, 9 do ino = ino * 256 + string.byte(edge, at) end
 if ino > 4503599627370495 then return {edge} end
 return {edge, redis.call('GET', ARGV[2] .. string.format('%.f', ino))}
 `;
-const SHA = createHash('sha1').update(SOURCE).digest('hex');
+/** The script's name at the server. */
+export const LOOKUP_SHA = createHash('sha1').update(SOURCE).digest('hex');
 
 /** What the server says about a name. */
 export interface StoredEntry {
@@ -37,35 +38,55 @@ export interface LookupKeys {
 }
 
 /**
+ * Why the script told nothing: `denied` when the server does not let us run scripts at all, `failed`
+ * when it broke off this time (a key of a wrong type, a server that is short of memory).
+ */
+export type ScriptFailure = 'denied' | 'failed';
+
+/** Replies that will be the same for every script. */
+const DENIED = /^NOPERM|^ERR unknown command|^ERR This Redis command is not allowed/i;
+
+/**
  * Runs the script, which the server forgets when it restarts: then it is sent along.
  *
- * @returns `missing` for a name that is not there, `denied` when the server does not let us run
- *   scripts
+ * @returns `missing` for a name that is not there
  */
 export async function runLookupScript(
   client: RedisClient,
   keys: LookupKeys,
-): Promise<StoredEntry | 'missing' | 'denied'> {
+): Promise<StoredEntry | 'missing' | ScriptFailure> {
   const { directory, name, attrPrefix } = keys;
   try {
-    return toEntry(await client.callBuffer('EVALSHA', SHA, '1', directory, name, attrPrefix));
+    return toEntry(
+      await client.callBuffer('EVALSHA', LOOKUP_SHA, '1', directory, name, attrPrefix),
+    );
   } catch (error) {
-    if (!isErrorReply(error) || toMetaError(error).retryable) throw error;
-    if (!error.message.startsWith('NOSCRIPT')) return 'denied';
+    const { message } = failureOf(error);
+    if (!message.startsWith('NOSCRIPT')) return DENIED.test(message) ? 'denied' : 'failed';
   }
   try {
     return toEntry(await client.callBuffer('EVAL', SOURCE, '1', directory, name, attrPrefix));
   } catch (error) {
-    if (!isErrorReply(error) || toMetaError(error).retryable) throw error;
-    return 'denied';
+    return DENIED.test(failureOf(error).message) ? 'denied' : 'failed';
   }
 }
 
-function toEntry(reply: unknown): StoredEntry | 'missing' | 'denied' {
+/** @throws the error itself when it says nothing about the script */
+function failureOf(error: unknown): Error {
+  if (!isErrorReply(error) || toMetaError(error).retryable) throw error;
+  return error;
+}
+
+/** Makes the script known to the server. @throws what the client throws, also when it is denied */
+export async function loadLookupScript(client: RedisClient): Promise<void> {
+  await client.call('SCRIPT', 'LOAD', SOURCE);
+}
+
+function toEntry(reply: unknown): StoredEntry | 'missing' | 'failed' {
   if (reply === null) return 'missing';
-  if (!Array.isArray(reply)) return 'denied';
+  if (!Array.isArray(reply)) return 'failed';
   const [edge, attr] = reply as unknown[];
-  if (!Buffer.isBuffer(edge)) return 'denied';
+  if (!Buffer.isBuffer(edge)) return 'failed';
   return {
     edge,
     attr: Buffer.isBuffer(attr) ? attr : undefined,

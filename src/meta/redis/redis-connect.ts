@@ -16,8 +16,8 @@ export interface ConnectOptions {
   readonly sentinelPassword: string;
   /** An established connection on which nothing comes for so long is given up. */
   readonly silenceMaxMs: number;
-  /** Pause before the next try to connect, by number of tries. */
-  readonly reconnectDelayMs: (tries: number) => number;
+  /** Pause before the next try to connect, by number of tries; undefined: there is none. */
+  readonly reconnectDelayMs: (tries: number) => number | undefined;
 }
 
 /** @returns a client that begins to connect when `connect` is called, and then for ever */

@@ -1,5 +1,6 @@
 import type { Attr } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
+import { abortReason } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { decodeAttr } from '../attr-codec.ts';
 import { decodeEdge, type Edge } from '../edge-codec.ts';
@@ -47,9 +48,10 @@ export class RedisDirectories {
     signal: AbortSignal,
   ): Promise<DirPage> {
     const key = this.#keys.directory(ino);
-    return this.#link.run({ op: 'readdir', target: ino }, signal, async (client) => {
+    return this.#link.run({ op: 'readdir', target: ino }, signal, async (client, call) => {
       let cursor: string = options.cursor ?? '0';
       for (;;) {
+        if (call.isOver) throw abortReason(call.signal);
         const [next, fields] = await client.hscanBuffer(key, cursor, 'COUNT', PAGE_NAMES);
         cursor = next.toString();
         const isLast = cursor === '0';
@@ -77,9 +79,9 @@ export class RedisDirectories {
   async #read(client: RedisClient, keys: LookupKeys): Promise<StoredEntry | undefined> {
     const scripted = this.#mayRunScripts ? await runLookupScript(client, keys) : 'denied';
     if (scripted === 'missing') return undefined;
-    if (scripted !== 'denied' && scripted.attrWasRead) return scripted;
-    const edge =
-      scripted === 'denied' ? await client.hgetBuffer(keys.directory, keys.name) : scripted.edge;
+    const isEntry = scripted !== 'denied' && scripted !== 'failed';
+    if (isEntry && scripted.attrWasRead) return scripted;
+    const edge = isEntry ? scripted.edge : await client.hgetBuffer(keys.directory, keys.name);
     if (scripted === 'denied') this.#noteDenied();
     if (edge === null) return undefined;
     const attrKey = this.#keys.attr(toEdge(edge, keys.directory).ino);

@@ -9,23 +9,29 @@ import {
   type DirPage,
   type DirQuota,
   type Entry,
-  type MetaEngine,
   MetaError,
   type VolumeUsage,
 } from '../engine.ts';
+import type { WritableEngine } from '../writable-engine.ts';
 import { parseSetting } from '../parse-setting.ts';
 import { type Environment, passwordFrom } from '../password.ts';
 import type { SessionInfo, SessionRecord } from '../session.ts';
 import type { VolumeSetting } from '../setting.ts';
-import { openRedis } from './redis-open.ts';
+import type { MetaScans } from '../write/scans.ts';
+import type { MetaTransactions } from '../write/transactions.ts';
+import { RedisAcl } from './redis-acl.ts';
+import { RedisDirect } from './redis-direct.ts';
+import { openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
 import { RedisDirectories } from './redis-directory.ts';
 import { RedisInodes } from './redis-inodes.ts';
 import type { RedisKeys } from './redis-keys.ts';
-import type { RedisLink } from './redis-link.ts';
+import { type RedisLink, silenceMaxMs } from './redis-link.ts';
+import { RedisPool } from './redis-pool.ts';
+import { primaryOf } from './redis-primary.ts';
+import { RedisScans } from './redis-scans.ts';
 import { RedisSessions } from './redis-sessions.ts';
+import { RedisTransactions } from './redis-transactions.ts';
 import { parseRedisUrl } from './redis-url.ts';
-
-const PASSWORD_VARIABLES = ['REDIS_PASSWORD', 'META_PASSWORD'];
 
 /** What belongs to one connection. */
 interface Opened {
@@ -34,10 +40,12 @@ interface Opened {
   readonly directories: RedisDirectories;
   readonly inodes: RedisInodes;
   readonly sessions: RedisSessions;
+  readonly transactions: RedisTransactions;
+  readonly scans: RedisScans;
 }
 
 /** A volume's metadata in Redis. */
-export class RedisEngine implements MetaEngine {
+export class RedisEngine implements WritableEngine {
   readonly displayUrl: string;
   readonly #context: EngineContext;
   readonly #acl = new AclCache();
@@ -62,19 +70,44 @@ export class RedisEngine implements MetaEngine {
     };
   }
 
+  get direct(): RedisDirect | undefined {
+    const { url, password, sentinelPassword, context } = this.#options;
+    // A prefix: the server turned out to be a member of a cluster.
+    if (this.#opened?.keys.prefix !== '' || !RedisDirect.isPossible(url)) return undefined;
+    const silenceMs = silenceMaxMs(context);
+    return new RedisDirect(url, { password, sentinelPassword, silenceMaxMs: silenceMs });
+  }
+
+  get scans(): MetaScans {
+    return this.#open().scans;
+  }
+
+  get transactions(): MetaTransactions {
+    return this.#open().transactions;
+  }
+
   async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
     if (this.#opened !== undefined) return;
-    const { link, keys } = await openRedis(this.#options, signal);
+    const { link, keys, url } = await openRedis(this.#options, signal);
+    const { password, sentinelPassword, context } = this.#options;
+    const pool = new RedisPool({
+      place: (inTime) => primaryOf(url, { link, keys }, inTime),
+      ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
+    });
+    const acl = new RedisAcl(keys);
     this.#opened = {
       link,
       keys,
       directories: new RedisDirectories(link, keys, this.#context.logger),
       inodes: new RedisInodes(link, keys),
       sessions: new RedisSessions(link, keys, this.#context.clock),
+      scans: new RedisScans(link, keys),
+      transactions: new RedisTransactions({ link, pool, keys, acl, context }),
     };
   }
 
   async stop(): Promise<void> {
+    this.#opened?.transactions.close();
     this.#opened?.link.close();
     this.#opened = undefined;
   }
@@ -127,6 +160,13 @@ export class RedisEngine implements MetaEngine {
 
   async readChunk(ino: Ino, index: number, signal: AbortSignal): Promise<SliceRecord[]> {
     return this.#open().inodes.readChunk(ino, index, signal);
+  }
+
+  async readFirstChunks(
+    inos: readonly Ino[],
+    signal: AbortSignal,
+  ): Promise<(SliceRecord[] | undefined)[]> {
+    return this.#open().inodes.readFirstChunks(inos, signal);
   }
 
   async parents(ino: Ino, signal: AbortSignal): Promise<Ino[]> {

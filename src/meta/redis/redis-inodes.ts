@@ -7,12 +7,11 @@ import { type DirQuota, MetaError, type VolumeUsage } from '../engine.ts';
 import { asBuffer, toAttr } from './redis-directory.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
+import { toInteger, toQuota } from './redis-values.ts';
 
 /** Keys per MGET: one command must not keep the server from others for long. */
 const KEYS_PER_MGET = 4096;
-const QUOTA_BYTES = 16;
 const SLICE_BYTES = 24;
-const INTEGER = /^-?[0-9]{1,20}$/;
 
 /** Everything that is stored for one inode, or for the volume as a whole. */
 export class RedisInodes {
@@ -94,10 +93,21 @@ export class RedisInodes {
     const key = this.#keys.chunk(ino, index);
     const name = { op: 'readChunk', target: `${ino}_${index}` };
     const values = await this.#link.run(name, signal, (client) => client.lrangeBuffer(key, 0, -1));
-    const isWhole = values.every((value) => value.byteLength === SLICE_BYTES);
-    const records = isWhole ? decodeSliceRecords(Buffer.concat(values)) : undefined;
+    const records = toRecords(values);
     if (records === undefined) throw new MetaError('corrupt', `the slice list ${key}`);
     return records;
+  }
+
+  /** @see MetaReader.readFirstChunks */
+  async readFirstChunks(
+    inos: readonly Ino[],
+    signal: AbortSignal,
+  ): Promise<(SliceRecord[] | undefined)[]> {
+    const name = { op: 'readFirstChunks', target: `${inos.length} inodes` };
+    const lists = await this.#link.run(name, signal, (client) =>
+      Promise.all(inos.map((ino) => client.lrangeBuffer(this.#keys.chunk(ino, 0), 0, -1))),
+    );
+    return lists.map(toRecords);
   }
 
   /** @see MetaReader.parents */
@@ -136,19 +146,12 @@ export class RedisInodes {
       ]),
     );
     if (limits === null) return undefined;
-    if (limits.byteLength !== QUOTA_BYTES) {
-      throw new MetaError('corrupt', `the quota of directory ${ino}`);
-    }
-    return {
-      maxBytes: limits.readBigInt64BE(0),
-      maxInodes: limits.readBigInt64BE(8),
-      usedBytes: toInteger(space ?? '0', dirQuotaUsedSpace),
-      usedInodes: toInteger(inodes ?? '0', dirQuotaUsedInodes),
-    };
+    const used = toInteger(space ?? '0', dirQuotaUsedSpace);
+    return toQuota(limits, used, toInteger(inodes ?? '0', dirQuotaUsedInodes));
   }
 }
 
-function toInteger(text: string, key: string): bigint {
-  if (!INTEGER.test(text)) throw new MetaError('corrupt', `${key}: a number is malformed`);
-  return BigInt(text);
+function toRecords(values: readonly Buffer[]): SliceRecord[] | undefined {
+  const isWhole = values.every((value) => value.byteLength === SLICE_BYTES);
+  return isWhole ? decodeSliceRecords(Buffer.concat(values)) : undefined;
 }

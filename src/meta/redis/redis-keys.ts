@@ -1,4 +1,5 @@
 import type { Ino } from '../../posix/ino.ts';
+import type { JobName } from '../write/meta-tx.ts';
 
 /** Names of the keys of a volume, which all begin with the same prefix. */
 export class RedisKeys {
@@ -14,6 +15,22 @@ export class RedisKeys {
   readonly nextSession: string;
   readonly allSessions: string;
   readonly sessionInfos: string;
+  readonly nextInode: string;
+  readonly nextChunk: string;
+  readonly nextTrash: string;
+  readonly delfiles: string;
+  readonly delSlices: string;
+  readonly sliceRef: string;
+  readonly dirDataLength: string;
+  readonly dirUsedSpace: string;
+  readonly dirUsedInodes: string;
+  readonly aclMaxId: string;
+  readonly userQuota: string;
+  readonly userQuotaUsedSpace: string;
+  readonly userQuotaUsedInodes: string;
+  readonly groupQuota: string;
+  readonly groupQuotaUsedSpace: string;
+  readonly groupQuotaUsedInodes: string;
 
   constructor(prefix: string) {
     this.prefix = prefix;
@@ -27,6 +44,22 @@ export class RedisKeys {
     this.nextSession = `${prefix}nextsession`;
     this.allSessions = `${prefix}allSessions`;
     this.sessionInfos = `${prefix}sessionInfos`;
+    this.nextInode = `${prefix}nextinode`;
+    this.nextChunk = `${prefix}nextchunk`;
+    this.nextTrash = `${prefix}nextTrash`;
+    this.delfiles = `${prefix}delfiles`;
+    this.delSlices = `${prefix}delSlices`;
+    this.sliceRef = `${prefix}sliceRef`;
+    this.dirDataLength = `${prefix}dirDataLength`;
+    this.dirUsedSpace = `${prefix}dirUsedSpace`;
+    this.dirUsedInodes = `${prefix}dirUsedInodes`;
+    this.aclMaxId = `${prefix}aclMaxId`;
+    this.userQuota = `${prefix}userQuota`;
+    this.userQuotaUsedSpace = `${prefix}userQuotaUsedSpace`;
+    this.userQuotaUsedInodes = `${prefix}userQuotaUsedInodes`;
+    this.groupQuota = `${prefix}groupQuota`;
+    this.groupQuotaUsedSpace = `${prefix}groupQuotaUsedSpace`;
+    this.groupQuotaUsedInodes = `${prefix}groupQuotaUsedInodes`;
   }
 
   /** The attribute of an inode. */
@@ -57,5 +90,35 @@ export class RedisKeys {
   /** The extended attributes of an inode. */
   xattrs(ino: Ino): string {
     return `${this.prefix}x${ino}`;
+  }
+
+  /** When a job was begun last. */
+  job(name: JobName): string {
+    return `${this.prefix}${name}`;
+  }
+
+  /** The flocks of a file. */
+  flocks(ino: Ino): string {
+    return `${this.prefix}lockf${ino}`;
+  }
+
+  /** The range locks of a file. */
+  rangeLocks(ino: Ino): string {
+    return `${this.prefix}lockp${ino}`;
+  }
+
+  /** Names of the keys where a session may hold locks. */
+  locked(sid: bigint): string {
+    return `${this.prefix}locked${sid}`;
+  }
+
+  /** Inodes without a name that a session has open. */
+  sustained(sid: bigint): string {
+    return `${this.prefix}session${sid}`;
+  }
+
+  /** Field of `sliceRef`; not a key, so without the prefix. */
+  sliceField(id: bigint, sizeBytes: number): string {
+    return `k${id}_${sizeBytes}`;
   }
 }

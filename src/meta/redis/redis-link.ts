@@ -60,8 +60,7 @@ export class RedisLink {
     const client = createRedisClient(url, {
       password,
       sentinelPassword,
-      // A third, so that a call survives one connection that has silently died.
-      silenceMaxMs: Math.max(100, Math.floor(context.deadlineMs / 3)),
+      silenceMaxMs: silenceMaxMs(context),
       reconnectDelayMs: (tries) =>
         Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries, 10), PAUSE_MAX_MS),
     });
@@ -83,22 +82,25 @@ export class RedisLink {
   }
 
   /**
-   * Makes a call: `work` is run with the client, again after each failure that may pass.
+   * Makes a call: `work` is run with the client, again after each failure that may pass. Work of more
+   * than a few commands looks at `call.isOver` between them.
    *
    * @throws MetaError; the signal's reason when aborted
    */
   run<T>(
     name: CallName,
     signal: AbortSignal,
-    work: (client: RedisClient) => Promise<T>,
+    work: (client: RedisClient, call: GuardedCall) => Promise<T>,
   ): Promise<T> {
     return this.#metrics.measure(name.op, () =>
       this.#guard.run(name, signal, (call) =>
         retryCall(call, this.#policy, () => {
           const client = this.#client;
-          if (client?.status !== 'ready') return this.#whenReady(call).then(work);
+          if (client?.status !== 'ready') {
+            return this.#whenReady(call).then((ready) => work(ready, call));
+          }
           this.#batch.join(client);
-          return work(client);
+          return work(client, call);
         }),
       ),
     );
@@ -177,4 +179,9 @@ export class RedisLink {
   #wakeAll(): void {
     for (const wake of this.#waitingForReady) wake();
   }
+}
+
+/** A third of a call's time, so that it survives one connection that has silently died. */
+export function silenceMaxMs({ deadlineMs }: EngineContext): number {
+  return Math.max(100, Math.floor(deadlineMs / 3));
 }

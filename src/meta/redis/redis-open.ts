@@ -6,18 +6,25 @@ import { RedisKeys } from './redis-keys.ts';
 import { RedisLink } from './redis-link.ts';
 import type { RedisUrl } from './redis-url.ts';
 
+/** Where a password may be, beside the URL. */
+export const PASSWORD_VARIABLES = ['REDIS_PASSWORD', 'META_PASSWORD'];
+
 /** What to open. */
 export interface RedisOpenOptions {
   readonly url: RedisUrl;
   readonly password: string;
   readonly sentinelPassword: string;
   readonly context: EngineContext;
+  /** There need not be a volume yet. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /** A connection that works, and the names of a volume's keys on it. */
 export interface OpenRedis {
   readonly link: RedisLink;
   readonly keys: RedisKeys;
+  /** With the place that it turned out to be. */
+  readonly url: RedisUrl;
 }
 
 /**
@@ -50,8 +57,8 @@ async function connect(
   link.open();
   try {
     const isCluster = kind === 'single' && (await link.run(DETECT, signal, belongsToCluster));
-    if (!isCluster) await checkVolume(link, keys, signal);
-    return { link, keys, isCluster };
+    if (!isCluster && options.mayBeEmpty !== true) await checkVolume(link, keys, signal);
+    return { link, keys, isCluster, url: options.url };
   } catch (error) {
     link.close();
     throw error;

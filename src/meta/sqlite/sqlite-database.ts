@@ -12,7 +12,7 @@ export type Row = Readonly<Record<string, unknown>>;
  */
 const BUSY_TIMEOUT_MS = 250;
 /** More statements than there are operations. */
-const STATEMENTS_MAX = 64;
+const STATEMENTS_MAX = 256;
 
 /** An open database file with its prepared statements. */
 export class SqliteDatabase {
@@ -80,6 +80,19 @@ export class SqliteDatabase {
     this.#database.exec('BEGIN IMMEDIATE');
     try {
       const result = work();
+      this.#database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** The same for work that waits; nothing else may use the database meanwhile. */
+  async writeAsync<T>(work: () => Promise<T>): Promise<T> {
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = await work();
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {

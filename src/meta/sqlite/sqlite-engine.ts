@@ -9,24 +9,29 @@ import {
   type DirPage,
   type DirQuota,
   type Entry,
-  type MetaEngine,
   MetaError,
   type VolumeUsage,
 } from '../engine.ts';
+import type { WritableEngine } from '../writable-engine.ts';
 import { parseSetting } from '../parse-setting.ts';
 import { decodeSessionInfo, encodeSessionInfo } from '../session-codec.ts';
 import type { SessionInfo, SessionRecord } from '../session.ts';
 import type { VolumeSetting } from '../setting.ts';
+import type { MetaScans } from '../write/scans.ts';
+import type { MetaTransactions } from '../write/transactions.ts';
 import { SqliteLink } from './sqlite-link.ts';
+import { SqliteScans } from './sqlite-scans.ts';
+import { SqliteTransactions } from './sqlite-transactions.ts';
 import { parseSqliteUrl, type SqliteUrl } from './sqlite-url.ts';
 
 /** A volume's metadata in a SQLite file, read by a thread so that nothing else ever waits for it. */
-export class SqliteEngine implements MetaEngine {
+export class SqliteEngine implements WritableEngine {
   readonly displayUrl: string;
   readonly #url: SqliteUrl;
   readonly #context: EngineContext;
   readonly #acl = new AclCache();
   #link: SqliteLink | undefined;
+  #transactions: SqliteTransactions | undefined;
 
   /**
    * @param url - see {@link parseSqliteUrl}
@@ -36,6 +41,15 @@ export class SqliteEngine implements MetaEngine {
     this.displayUrl = url;
     this.#url = parseSqliteUrl(url);
     this.#context = context;
+  }
+
+  get scans(): MetaScans {
+    return new SqliteScans(this.#open());
+  }
+
+  get transactions(): MetaTransactions {
+    if (this.#link !== undefined && this.#transactions !== undefined) return this.#transactions;
+    throw new MetaError('unavailable', 'the engine is not started');
   }
 
   async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
@@ -48,6 +62,7 @@ export class SqliteEngine implements MetaEngine {
       throw error;
     }
     this.#link = link;
+    this.#transactions = new SqliteTransactions(link, this.#context.clock);
   }
 
   async stop(): Promise<void> {
@@ -109,6 +124,14 @@ export class SqliteEngine implements MetaEngine {
   async readChunk(ino: Ino, index: number, signal: AbortSignal): Promise<SliceRecord[]> {
     const target = `${ino}_${index}`;
     return this.#open().run('readChunk', [ino, index], { target, signal });
+  }
+
+  async readFirstChunks(
+    inos: readonly Ino[],
+    signal: AbortSignal,
+  ): Promise<(SliceRecord[] | undefined)[]> {
+    const target = `${inos.length} inodes`;
+    return this.#open().run('readFirstChunks', [inos], { target, signal });
   }
 
   async parents(ino: Ino, signal: AbortSignal): Promise<Ino[]> {

@@ -1,15 +1,22 @@
-import { decodeSliceRecords } from '../../block/slice-record.ts';
-import { toIno } from '../../posix/ino.ts';
-import { decodeAclNames } from '../acl-codec.ts';
-import type { AclName, AclRule } from '../acl.ts';
+import { decodeSliceRecords, type SliceRecord } from '../../block/slice-record.ts';
+import { type Ino, toIno } from '../../posix/ino.ts';
 import { MetaError } from '../engine.ts';
-import type { Row, SqliteDatabase } from './sqlite-database.ts';
+import { readAclRule } from './sqlite-acl.ts';
+import type { SqliteDatabase } from './sqlite-database.ts';
 import type { SqliteOps } from './sqlite-protocol.ts';
-import { attrColumns, bytes, integer, toAttr, unsigned32, unsigned64 } from './sqlite-values.ts';
+import {
+  attrColumns,
+  bytes,
+  integer,
+  signed,
+  toAttr,
+  toQuota,
+  unsigned64,
+} from './sqlite-values.ts';
 
 type InodeOps = Pick<
   SqliteOps,
-  'getattrs' | 'readlink' | 'getxattr' | 'listxattr' | 'readChunk' | 'parents'
+  'getattrs' | 'readlink' | 'getxattr' | 'listxattr' | 'readChunk' | 'readFirstChunks' | 'parents'
 >;
 type VolumeOps = Pick<SqliteOps, 'checkVolume' | 'loadSetting' | 'aclRule' | 'usage' | 'dirQuota'>;
 
@@ -21,6 +28,11 @@ export function inodeOps(database: SqliteDatabase): InodeOps {
   const blob = (sql: string, ...values: (bigint | Uint8Array)[]): Uint8Array | undefined => {
     const row = database.get(sql, ...values);
     return row === undefined ? undefined : bytes(row, 'value');
+  };
+  const slices = (ino: Ino, index: number): SliceRecord[] | undefined => {
+    // Appending makes the value a text, whose length ends at the first zero byte: hence the cast.
+    const sql = `SELECT CAST(slices AS BLOB) AS value FROM ${chunk} WHERE inode = ? AND indx = ?`;
+    return decodeSliceRecords(blob(sql, signed(ino), BigInt(index)) ?? new Uint8Array());
   };
   return {
     getattrs(inos) {
@@ -45,12 +57,11 @@ export function inodeOps(database: SqliteDatabase): InodeOps {
       return database.all(sql, signed(ino)).map((row) => bytes(row, 'name'));
     },
     readChunk(ino, index) {
-      // Appending makes the value a text, whose length ends at the first zero byte: hence the cast.
-      const sql = `SELECT CAST(slices AS BLOB) AS value FROM ${chunk} WHERE inode = ? AND indx = ?`;
-      const records = decodeSliceRecords(blob(sql, signed(ino), BigInt(index)) ?? new Uint8Array());
+      const records = slices(ino, index);
       if (records !== undefined) return records;
       throw new MetaError('corrupt', `the slice list c${ino}_${index}`);
     },
+    readFirstChunks: (inos) => inos.map((ino) => slices(ino, 0)),
     parents(ino) {
       const sql = `SELECT DISTINCT parent FROM ${edge} WHERE inode = ?`;
       return database.all(sql, signed(ino)).map((row) => toIno(unsigned64(row, 'parent')));
@@ -78,47 +89,13 @@ export function volumeOps(database: SqliteDatabase): VolumeOps {
     loadSetting,
     checkVolume: () => void loadSetting(),
     usage: () => ({ usedBytes: counter('usedSpace'), inodes: counter('totalInodes') }),
-    aclRule(id) {
-      // Volumes from before ACLs have no such table.
-      if (database.columns('acl').size === 0) return undefined;
-      const sql = `SELECT owner, "group", mask, other, CAST(named_users AS BLOB) AS named_users,
-        CAST(named_groups AS BLOB) AS named_groups FROM ${database.table('acl')} WHERE id = ?`;
-      const row = database.get(sql, BigInt(id));
-      return row === undefined ? undefined : toRule(id, row);
-    },
+    aclRule: (id) => readAclRule(database, id),
     dirQuota(ino) {
       if (database.columns('dir_quota').size === 0) return undefined;
       const sql = `SELECT max_space, max_inodes, used_space, used_inodes
         FROM ${database.table('dir_quota')} WHERE inode = ?`;
       const row = database.get(sql, signed(ino));
-      if (row === undefined) return undefined;
-      return {
-        maxBytes: integer(row, 'max_space'),
-        maxInodes: integer(row, 'max_inodes'),
-        usedBytes: integer(row, 'used_space'),
-        usedInodes: integer(row, 'used_inodes'),
-      };
+      return row && toQuota(row);
     },
   };
-}
-
-function toRule(id: number, row: Row): AclRule {
-  const names = (column: string): AclName[] => {
-    const list = row[column] === null ? [] : decodeAclNames(bytes(row, column));
-    if (list === undefined) throw new MetaError('corrupt', `the ACL rule ${id}`);
-    return list;
-  };
-  return {
-    owner: unsigned32(row, 'owner'),
-    group: unsigned32(row, 'group'),
-    mask: unsigned32(row, 'mask'),
-    other: unsigned32(row, 'other'),
-    users: names('named_users'),
-    groups: names('named_groups'),
-  };
-}
-
-/** SQLite's integers are signed. */
-function signed(value: bigint): bigint {
-  return BigInt.asIntN(64, value);
 }

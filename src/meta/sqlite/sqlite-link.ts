@@ -1,11 +1,12 @@
 import type { Logger } from '../../runtime/logger.ts';
 import { sleep } from '../../runtime/deadline.ts';
 import { CallGuard, type CallName, type GuardedCall } from '../call-guard.ts';
+import { CommitGate } from '../commit-gate.ts';
 import { CALLS_MAX, type EngineContext } from '../engine-context.ts';
 import { MetaError } from '../engine.ts';
 import { OpMetrics } from '../op-metrics.ts';
 import { retryCall, type RetryPolicy } from '../retry.ts';
-import type { SqliteOp, SqliteOps } from './sqlite-protocol.ts';
+import type { SqliteOp, SqliteOps, TransactRequest } from './sqlite-protocol.ts';
 import { SqliteThread } from './sqlite-thread.ts';
 import type { SqliteUrl } from './sqlite-url.ts';
 
@@ -62,6 +63,30 @@ export class SqliteLink {
     );
   }
 
+  /**
+   * Has the thread make a change. What has been sent is waited for, whatever the signal says.
+   *
+   * @param make - makes the request anew for each try
+   * @throws FsError; MetaError; the signal's reason when aborted before
+   */
+  change(
+    name: CallName,
+    signal: AbortSignal,
+    make: () => TransactRequest,
+  ): Promise<ReturnType<SqliteOps['transact']>> {
+    const gate = new CommitGate(signal);
+    const work = (call: GuardedCall) =>
+      retryCall(call, this.#policy, () =>
+        gate.commit(() => this.#send('transact', [make()], call)),
+      );
+    return this.#metrics
+      .measure(name.op, () => this.#guard.run(name, gate.signal, work))
+      .catch((error: unknown) => {
+        throw gate.isCommitting ? unknownOutcome(name, error) : error;
+      })
+      .finally(() => gate.close());
+  }
+
   /** Closes the database; calls that are under way fail. */
   async close(): Promise<void> {
     this.#isOpen = false;
@@ -105,6 +130,11 @@ export class SqliteLink {
     });
     return thread;
   }
+}
+
+function unknownOutcome({ op, target }: CallName, cause: unknown): MetaError {
+  const message = `${op} ${target}: it is not known whether it was done`;
+  return new MetaError('outcome-unknown', message, { cause });
 }
 
 function toMetaError(error: unknown): MetaError {

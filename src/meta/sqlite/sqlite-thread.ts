@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { MetaError } from '../engine.ts';
+import { fromFailure } from './sqlite-errors.ts';
 import type { SqliteReply, SqliteRequest, SqliteWorkerData } from './sqlite-protocol.ts';
 
 /** A request's place in the line. */
@@ -82,8 +83,7 @@ export class SqliteThread {
     const item = this.#sent.get(reply.id);
     this.#sent.delete(reply.id);
     if ('error' in reply) {
-      const { code, message, retryable } = reply.error;
-      item?.reject(new MetaError(code, message, { retryable }));
+      item?.reject(fromFailure(reply.error));
     } else {
       item?.resolve(reply.value);
     }
@@ -93,7 +93,10 @@ export class SqliteThread {
   #die(cause: Error | undefined): void {
     this.#isDead = true;
     const error = threadEnded(cause);
-    for (const item of this.#sent.values()) item.reject(error);
+    for (const item of this.#sent.values()) {
+      const isChange = item.request.op === 'transact';
+      item.reject(isChange ? changeLost(error) : error);
+    }
     this.#sent.clear();
     this.#rejectLine(error);
   }
@@ -106,4 +109,9 @@ export class SqliteThread {
 function threadEnded(cause: Error | undefined): MetaError {
   const message = `SQLite: the thread has ended${cause === undefined ? '' : `: ${cause.message}`}`;
   return new MetaError('unavailable', message, { retryable: true, cause });
+}
+
+/** It had been sent, so it may have been done. */
+function changeLost(cause: MetaError): MetaError {
+  return new MetaError('outcome-unknown', cause.message, { cause });
 }

@@ -1,7 +1,7 @@
 import type { Attr, Timespec } from '../../posix/attr.ts';
-import { toIno } from '../../posix/ino.ts';
+import { type Ino, toIno } from '../../posix/ino.ts';
 import { isFileType, toTimespec } from '../attr-codec.ts';
-import { MetaError } from '../engine.ts';
+import { type DirQuota, MetaError } from '../engine.ts';
 import type { Row, SqliteDatabase } from './sqlite-database.ts';
 
 /** Columns of `node`, in no order that matters; those that older clients lack are read as 0. */
@@ -27,6 +27,25 @@ const NODE_COLUMNS = [
 ];
 const MODE_BITS = 0o7777;
 const MICROSECONDS = 1_000_000n;
+
+/** Columns of a whole row of `node`, in the order of {@link nodeValues}. */
+export const NODE_ROW: readonly string[] = ['inode', ...NODE_COLUMNS];
+
+/** A row of `node`. */
+export function nodeValues(ino: Ino, attr: Attr): bigint[] {
+  const [atime, mtime, ctime] = [attr.atime, attr.mtime, attr.ctime].map(toColumns);
+  return [
+    signed(ino),
+    ...[attr.type, attr.flags, attr.mode, attr.uid, attr.gid].map(BigInt),
+    ...[atime, mtime, ctime].map((time) => time?.micros ?? 0n),
+    ...[atime, mtime, ctime].map((time) => time?.nanos ?? 0n),
+    BigInt(attr.nlink),
+    signed(attr.length),
+    BigInt(attr.rdev),
+    signed(attr.parent),
+    ...[attr.accessAclId, attr.defaultAclId, attr.tier].map(BigInt),
+  ];
+}
 
 /** The columns of `node`, called `n` in the statement, that make an attribute. */
 export function attrColumns(database: SqliteDatabase): string {
@@ -78,6 +97,11 @@ export function unsigned64(row: Row, column: string): bigint {
   return BigInt.asUintN(64, integer(row, column));
 }
 
+/** SQLite's integers are signed: what they hold for 64 bits without a sign. */
+export function signed(value: bigint): bigint {
+  return BigInt.asIntN(64, value);
+}
+
 /** Bytes of a column that the statement casts to BLOB. @throws MetaError `corrupt` */
 export function bytes(row: Row, column: string): Uint8Array {
   const value = row[column];
@@ -85,6 +109,21 @@ export function bytes(row: Row, column: string): Uint8Array {
     throw new MetaError('corrupt', `SQLite: ${column} holds no bytes`);
   }
   return value;
+}
+
+/** A row with a quota: limits, and what is used. */
+export function toQuota(row: Row): DirQuota {
+  return {
+    maxBytes: integer(row, 'max_space'),
+    maxInodes: integer(row, 'max_inodes'),
+    usedBytes: integer(row, 'used_space'),
+    usedInodes: integer(row, 'used_inodes'),
+  };
+}
+
+function toColumns({ seconds, nanoseconds }: Timespec): { micros: bigint; nanos: bigint } {
+  const micros = BigInt(seconds) * MICROSECONDS + BigInt(Math.floor(nanoseconds / 1000));
+  return { micros, nanos: BigInt(nanoseconds % 1000) };
 }
 
 /** Microseconds in one column, 0 … 999 nanoseconds in another. */

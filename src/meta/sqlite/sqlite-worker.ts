@@ -4,7 +4,10 @@ import { toFailure } from './sqlite-errors.ts';
 import { inodeOps, volumeOps } from './sqlite-inodes.ts';
 import { nameOps } from './sqlite-names.ts';
 import type { SqliteOps, SqliteReply, SqliteRequest, SqliteWorkerData } from './sqlite-protocol.ts';
+import { scanOps } from './sqlite-scan-ops.ts';
 import { sessionOps } from './sqlite-session-rows.ts';
+import { wholeOps } from './sqlite-whole-ops.ts';
+import { writingOps } from './sqlite-write-ops.ts';
 
 // The thread in which SQLite blocks: answers one request after the other.
 
@@ -23,27 +26,36 @@ function ops(): SqliteOps {
         ...inodeOps(database),
         ...volumeOps(database),
         ...sessionOps(database),
+        ...scanOps(database),
+        ...wholeOps(database),
+        ...writingOps(database),
       },
     };
   }
   return opened.ops;
 }
 
-function answer(request: Exclude<SqliteRequest, { close: true }>): SqliteReply {
+async function answer(request: Exclude<SqliteRequest, { close: true }>): Promise<SqliteReply> {
   const { id, op, args } = request;
   try {
     const run = ops()[op] as (...values: readonly unknown[]) => unknown;
-    return { id, value: run(...args) };
+    return { id, value: await run(...args) };
   } catch (error) {
     return { id, error: toFailure(error) };
   }
 }
 
-port?.on('message', (request: SqliteRequest) => {
+async function handle(request: SqliteRequest): Promise<void> {
   if ('close' in request) {
     opened?.database.close();
-    port.close();
+    port?.close();
     return;
   }
-  port.postMessage(answer(request));
+  port?.postMessage(await answer(request));
+}
+
+// A transaction waits between its steps: nothing else may come in between.
+let line: Promise<void> = Promise.resolve();
+port?.on('message', (request: SqliteRequest) => {
+  line = line.then(() => handle(request));
 });

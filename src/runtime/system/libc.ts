@@ -30,6 +30,14 @@ export interface Libc {
   socketpair(domain: number, type: number, protocol: number, descriptors: number): number;
   /** @param message - address of a `struct msghdr` */
   recvmsg(fd: number, message: number, flags: number): number;
+  /** @see send(2); `flags`: `MSG_*` */
+  send(fd: number, address: number, length: number, flags: number): number;
+  /** @see shutdown(2) */
+  shutdown(fd: number, how: number): number;
+  /** Makes `to` another name of what `from` names, atomically. @see dup3(2) */
+  dup3(from: number, to: number, flags: number): number;
+  /** @param descriptors - address of `count` pollfd structures of 8 bytes. @see poll(2) */
+  poll(descriptors: number, count: number, timeoutMs: number): number;
   open(path: string, flags: number, mode: number): number;
   close(fd: number): number;
   /** @param argument - address of the request's structure */
@@ -65,6 +73,10 @@ const SIGNATURES = {
   fcntl: ['int', ['int', 'int', 'int64']],
   socketpair: ['int', ['int', 'int', 'int', 'int64']],
   recvmsg: ['int64', ['int', 'int64', 'int']],
+  send: ['int64', ['int', 'int64', 'size_t', 'int']],
+  shutdown: ['int', ['int', 'int']],
+  dup3: ['int', ['int', 'int', 'int']],
+  poll: ['int', ['int64', 'ulong', 'int']],
   open: ['int', ['str', 'int', 'uint']],
   close: ['int', ['int']],
   ioctl: ['int', ['int', 'ulong', 'int64']],

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { CodedError } from '../coded-error.ts';
 import type { Libc } from './libc.ts';
 
@@ -50,4 +51,26 @@ export function allocateSharedMemory(libc: Libc | undefined, sizeBytes: number):
     buffer: undefined,
     free: () => void libc.munmap(start, mappedBytes),
   };
+}
+
+/** Where shared memory is, to be handed to another thread. */
+export interface SharedMemoryPlace {
+  readonly base: number;
+  readonly sizeBytes: number;
+  readonly buffer: SharedArrayBuffer | undefined;
+}
+
+/** @returns what {@link attachSharedMemory} needs in another thread */
+export function placeOf({ base, bytes, buffer }: SharedMemory): SharedMemoryPlace {
+  return { base, sizeBytes: bytes.byteLength, buffer };
+}
+
+/** The same memory in another thread, which must not outlive it. @param libc - when addresses are used */
+export function attachSharedMemory(
+  libc: Libc | undefined,
+  { base, sizeBytes, buffer }: SharedMemoryPlace,
+): Pick<SharedMemory, 'bytes' | 'base'> {
+  if (buffer !== undefined) return { base, bytes: new Uint8Array(buffer) };
+  assert(libc !== undefined, 'memory outside of the heap is found by its address');
+  return { base, bytes: libc.view(base, sizeBytes) };
 }

@@ -1,5 +1,4 @@
 import { withDeadline } from '../../runtime/deadline.ts';
-import type { ObjectStore } from '../object-store.ts';
 import type { DriverContext, StoreSpec } from '../store-spec.ts';
 import { loadTlsOptions } from '../tls-options.ts';
 import { createS3Client, locate, type S3ClientOptions } from './s3-client.ts';
@@ -20,7 +19,7 @@ export async function openS3(
   spec: StoreSpec,
   context: DriverContext,
   signal: AbortSignal,
-): Promise<ObjectStore> {
+): Promise<S3Store> {
   const { env, socketsMax, clock } = context;
   const parse = storage === 's3' ? parseS3Bucket : parseMinioBucket;
   const keys = storage === 's3' ? spec : minioKeys(spec, env);
@@ -37,6 +36,7 @@ export async function openS3(
   return new S3Store({
     client: createS3Client(location, options),
     bucket: location.bucket,
+    region: location.region,
     displayName: `${storage}://${host === undefined ? '' : `${host}/`}${location.bucket}/`,
     hasChecksums: !location.checksumDisabled,
   });

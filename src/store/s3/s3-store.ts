@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import {
+  type BucketLocationConstraint,
+  CreateBucketCommand,
   DeleteObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
@@ -15,6 +17,8 @@ import { toStoreError } from './s3-error.ts';
 
 /** Name of the user metadata (`x-amz-meta-…`) by which JuiceFS keeps an object's checksum. */
 const CHECKSUM_METADATA = 'crc32c';
+/** The one that a new bucket is in when nothing is said. */
+const DEFAULT_REGION = 'us-east-1';
 const UINT32 = /^(0|[1-9][0-9]{0,9})$/;
 
 /** Objects in a bucket of S3, or of a service that speaks its protocol. */
@@ -22,6 +26,7 @@ export class S3Store implements ObjectStore {
   readonly displayName: string;
   readonly #client: S3Client;
   readonly #bucket: string;
+  readonly #region: string | undefined;
   readonly #hasChecksums: boolean;
 
   /**
@@ -31,11 +36,14 @@ export class S3Store implements ObjectStore {
   constructor(options: {
     client: S3Client;
     bucket: string;
+    /** Where it is; undefined for the default region. */
+    region?: string | undefined;
     displayName: string;
     hasChecksums: boolean;
   }) {
     this.#client = options.client;
     this.#bucket = options.bucket;
+    this.#region = options.region;
     this.displayName = options.displayName;
     this.#hasChecksums = options.hasChecksums;
   }
@@ -116,6 +124,23 @@ export class S3Store implements ObjectStore {
       }
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
     } while (token !== undefined);
+  }
+
+  /** Makes the bucket; that it is there and ours is success. @throws StoreError */
+  async createBucket(signal: AbortSignal): Promise<void> {
+    const isElsewhere = this.#region !== undefined && this.#region !== DEFAULT_REGION;
+    const place = { LocationConstraint: this.#region as BucketLocationConstraint };
+    const command = new CreateBucketCommand({
+      Bucket: this.#bucket,
+      ...(isElsewhere && { CreateBucketConfiguration: place }),
+    });
+    await this.#attempt(`making the bucket ${this.#bucket}`, signal, async () => {
+      try {
+        await this.#client.send(command, { abortSignal: signal });
+      } catch (error) {
+        if ((error as Error).name !== 'BucketAlreadyOwnedByYou') throw error;
+      }
+    });
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@ import type { OpcodeName } from '../../../src/fuse/wire/opcodes.ts';
 import type { Clock } from '../../../src/runtime/clock.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { memoryMetrics } from '../../../src/runtime/metrics.ts';
-import type { FuseOperations } from '../../../src/fuse/operations.ts';
+import type { FuseFileSystem } from '../../../src/fuse/file-system.ts';
 
 /** A reply as the kernel would see it. */
 export interface SeenReply {
@@ -25,12 +25,13 @@ export class SessionBench {
   readonly session: FuseSession;
   #unique = 0n;
 
-  constructor(operations: FuseOperations) {
+  constructor(operations: FuseFileSystem) {
     this.session = new FuseSession({
       operations,
       channel: { send: (parts) => this.#take(Buffer.concat(parts)) },
       wishes: {
         acl: false,
+        locks: operations.mutations !== undefined,
         maxRequestBytes: 1 << 20,
         maxWriteBytes: 131_072,
         maxReadaheadBytes: 1 << 20,

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { FileType } from '../../../src/posix/attr.ts';
 import { Errno, FsError } from '../../../src/posix/errno.ts';
+import type { FuseMutations } from '../../../src/fuse/mutations.ts';
 import type { FuseContext } from '../../../src/fuse/operations.ts';
 import type { MemoryNode } from '../memory-volume.ts';
 import { MemoryVolume } from '../memory-volume.ts';
@@ -80,11 +81,29 @@ describe('a session', () => {
     expect(volume.handles.size).toBe(0);
   });
 
+  it('writes to what may be written to, and to nothing else', async () => {
+    file.written = [];
+    const opened = await bench.ask('open', file.ino, body(2, 0));
+    const fh = opened.payload.readBigUInt64LE(0);
+    const data = Buffer.from('hello');
+    const write = (at: bigint, handle: bigint) =>
+      Buffer.concat([body(handle, at, data.byteLength, 0, 0n, 0, 0), data]);
+    const wrote = await bench.ask('write', file.ino, write(7n, fh));
+    expect(wrote.payload.readUInt32LE(0)).toBe(5);
+    expect(file.written).toEqual([{ offset: 7, text: 'hello' }]);
+    expect((await bench.ask('write', file.ino, write(7n, 999n))).errno).toBe(Errno.EBADF);
+    expect((await bench.ask('write', file.ino, write(1n << 60n, fh))).errno).toBe(Errno.EOVERFLOW);
+    // Fewer bytes than the request says.
+    const short = write(7n, fh).subarray(0, -1);
+    expect((await bench.ask('write', file.ino, short)).errno).toBe(Errno.EIO);
+    await bench.ask('release', file.ino, releaseBody(fh));
+  });
+
   it('answers requests that it does not serve', async () => {
     expect((await bench.ask('unlink', 1n, body('x'))).errno).toBe(Errno.EROFS);
-    expect((await bench.ask('flush', file.ino)).errno).toBe(Errno.ENOSYS);
+    expect((await bench.ask('flush', file.ino, body(1n, 0, 0, 1n))).errno).toBe(Errno.ENOSYS);
     expect((await bench.ask('ioctl', file.ino)).errno).toBe(Errno.ENOTTY);
-    expect((await bench.ask('fsync', file.ino)).errno).toBe(0);
+    expect((await bench.ask('fsync', file.ino, body(1n, 0, 0))).errno).toBe(0);
     expect((await bench.ask('destroy', 0n)).errno).toBe(0);
   });
 
@@ -207,6 +226,51 @@ describe('an interrupt', () => {
     expect(bench.replies.size).toBe(0);
     bench.fireTimers();
     expect(bench.replies.get(interrupt)?.errno).toBe(Errno.EAGAIN);
+  });
+
+  describe('of a change', () => {
+    /** Makes directories when the test says so. */
+    function slowMkdir() {
+      const gate = Promise.withResolvers<void>();
+      const seen: { context: FuseContext | undefined } = { context: undefined };
+      const mkdir: FuseMutations['mkdir'] = async (context) => {
+        seen.context = context;
+        await gate.promise;
+        return { ino: file.ino, attr: file.attr, entryTimeoutMs: 0, attrTimeoutMs: 0 };
+      };
+      const mutations = { mkdir } as Partial<FuseMutations> as FuseMutations;
+      bench = new SessionBench(Object.assign(volume, { mutations }));
+      const unique = bench.send('mkdir', 1n, body(0o755, 0, 'made'));
+      bench.send('interrupt', 0n, body(unique));
+      return { gate, seen, unique };
+    }
+
+    it('means nothing to one that is quick', async () => {
+      const { gate, seen, unique } = slowMkdir();
+      expect(seen.context?.signal.aborted).toBe(false);
+      gate.resolve();
+      await settle();
+      expect(bench.replies.get(unique)?.errno).toBe(0);
+    });
+
+    it('ends one that takes long, but is not answered before the outcome is known', async () => {
+      const { gate, seen, unique } = slowMkdir();
+      bench.fireTimers();
+      expect(seen.context?.signal.aborted).toBe(true);
+      bench.fireTimers();
+      expect(bench.replies.has(unique)).toBe(false);
+      gate.resolve();
+      await settle();
+      expect(bench.replies.get(unique)?.errno).toBe(0);
+    });
+
+    it('keeps no mount from ending', () => {
+      const { unique } = slowMkdir();
+      bench.fireTimers();
+      bench.session.end();
+      bench.fireTimers();
+      expect(bench.replies.get(unique)?.errno).toBe(Errno.EIO);
+    });
   });
 
   it('comes to everything when the mount ends', async () => {

@@ -143,6 +143,7 @@ describe('notices', () => {
 describe('negotiateInit', () => {
   const wishes = {
     acl: false,
+    locks: false,
     maxRequestBytes: 1 << 20,
     maxWriteBytes: 131_072,
     maxReadaheadBytes: 1 << 20,
@@ -160,6 +161,13 @@ describe('negotiateInit', () => {
     const acl = 1n << 20n;
     expect((negotiateInit(offer, wishes)?.flags ?? 0n) & acl).toBe(0n);
     expect((negotiateInit(offer, { ...wishes, acl: true })?.flags ?? 0n) & acl).toBe(acl);
+  });
+
+  it('asks for locks only when it can keep them', () => {
+    const offer = { major: 7, minor: 45, maxReadahead: 0, flags: all };
+    const locks = (1n << 1n) | (1n << 10n);
+    expect((negotiateInit(offer, wishes)?.flags ?? 0n) & locks).toBe(0n);
+    expect((negotiateInit(offer, { ...wishes, locks: true })?.flags ?? 0n) & locks).toBe(locks);
   });
 
   it('leaves direct reads interruptible', () => {

@@ -1,0 +1,223 @@
+import type { NodeId } from '../../src/block/node-id.ts';
+import { AddressBook } from '../../src/peer/address-book.ts';
+import { type Member, PeerError } from '../../src/peer/block-exchange.ts';
+import { packRecord } from '../../src/peer/checked-msgpack.ts';
+import type { ControlTarget } from '../../src/peer/control-plane.ts';
+import type { AskOptions, GossipHandler, GossipLink } from '../../src/peer/gossip/gossip-link.ts';
+import {
+  encodeGossip,
+  type GossipMessage,
+  type ProbeQuestion,
+} from '../../src/peer/gossip/gossip-message.ts';
+import type { MemberRecord } from '../../src/peer/gossip/member-record.ts';
+import { GroupMembership } from '../../src/peer/membership.ts';
+import { HealthBook } from '../../src/peer/peer-health.ts';
+import { peerMetrics } from '../../src/peer/peer-metrics.ts';
+import { abortReason, withDeadline } from '../../src/runtime/deadline.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { memoryMetrics } from '../../src/runtime/metrics.ts';
+import { nodeIdOf } from '../node/node-ids.ts';
+import { NodeTime } from '../world/node-time.ts';
+import { World } from '../world/world.ts';
+
+/** What noise and yamux add to a message, about. */
+const ENVELOPE_BYTES = 200;
+const LATENCY_MS = 0.2;
+/** How long traffic at rest is counted. */
+const REST_MS = 10_000;
+const LOOK_MS = 50;
+const LIMIT_MS = 60_000;
+
+/** How a group follows changes, and what that costs. */
+export interface GroupScale {
+  readonly nodes: number;
+  /** From the first hello of a new node until all nodes have it in their ring. */
+  readonly joinMs: number;
+  /** From the death of a node until all have passed it over. */
+  readonly deathMs: number;
+  /** At rest, of one node: what it sends, questions and answers. */
+  readonly restBytesPerSecond: number;
+  readonly restMessagesPerSecond: number;
+}
+
+interface Seat {
+  readonly number: number;
+  readonly member: Member;
+  readonly membership: GroupMembership;
+  handler: GossipHandler | undefined;
+  isDead: boolean;
+}
+
+/** Real memberships, one for each node, on one clock; their messages are handed over, and counted. */
+export class GroupScaleRun {
+  readonly #world: World;
+  readonly #seats = new Map<NodeId, Seat>();
+  readonly #size: number;
+  #messages = 0;
+  #bytes = 0;
+
+  constructor(nodes: number, seed: number) {
+    this.#world = new World(seed);
+    this.#size = nodes;
+  }
+
+  /** @throws Error when the group does not come to agree */
+  async run(): Promise<GroupScale> {
+    const seats = Array.from({ length: this.#size }, (_, number) => this.#seat(number, undefined));
+    const records: MemberRecord[] = seats.map(({ member }) => ({
+      member,
+      incarnation: 1,
+      state: 'alive',
+    }));
+    await this.#do(Promise.all(seats.map(({ membership }) => membership.start())));
+    for (const seat of seats) this.#introduce(seat, records);
+    await this.#do(this.#world.sleep(5_000));
+    const rest = await this.#rest();
+    const newcomer = this.#seat(this.#size, seats[0]?.member.addresses);
+    const joinMs = await this.#until(newcomer.membership.start(), ({ members }) =>
+      members.some(({ nodeId }) => nodeId === newcomer.member.nodeId),
+    );
+    await this.#do(this.#world.sleep(5_000));
+    const victim = seats[this.#size >> 1] as Seat;
+    victim.isDead = true;
+    const deathMs = await this.#until(Promise.resolve(), ({ members }) =>
+      members.every(({ nodeId }) => nodeId !== victim.member.nodeId),
+    );
+    return { nodes: this.#size, joinMs, deathMs, ...rest };
+  }
+
+  /** Everybody knows everybody: a group that has been there for a while. */
+  #introduce(seat: Seat, records: readonly MemberRecord[]): void {
+    const other = records[seat.number === 0 ? 1 : 0] as MemberRecord;
+    seat.handler?.hear(other.member.nodeId, {
+      self: other,
+      records,
+      hash: { low: 0, high: 0 },
+      epoch: 1,
+      wants: undefined,
+      covers: [],
+    });
+  }
+
+  async #rest() {
+    this.#messages = 0;
+    this.#bytes = 0;
+    await this.#do(this.#world.sleep(REST_MS));
+    const seconds = (REST_MS / 1000) * this.#size;
+    return {
+      restBytesPerSecond: this.#bytes / seconds,
+      restMessagesPerSecond: this.#messages / seconds,
+    };
+  }
+
+  async #until(
+    work: Promise<void>,
+    isSeen: (view: ReturnType<GroupMembership['current']>) => boolean,
+  ): Promise<number> {
+    const sinceMs = this.#world.nowMs;
+    const seats = [...this.#seats.values()].filter(({ isDead }) => !isDead);
+    const look = async () => {
+      while (!seats.every(({ membership }) => isSeen(membership.current()))) {
+        await this.#world.sleep(LOOK_MS);
+      }
+      const tookMs = this.#world.nowMs - sinceMs;
+      await work;
+      return tookMs;
+    };
+    return await this.#do(look());
+  }
+
+  async #do<T>(work: Promise<T>): Promise<T> {
+    const outcome = await this.#world.run(work, this.#world.nowMs + LIMIT_MS);
+    const [bug] = this.#world.bugs;
+    if (outcome !== 'done' || bug !== undefined) throw new Error(`group: ${bug ?? outcome}`);
+    return await work;
+  }
+
+  #seat(number: number, peers: readonly string[] | undefined): Seat {
+    const time = new NodeTime(this.#world, 0);
+    const random = this.#world.random.fork(`member ${number}`);
+    const nodeId = nodeIdOf(number);
+    const addresses = [`/ip4/10.${number >> 16}.${(number >> 8) & 255}.${number & 255}/tcp/4001`];
+    const member: Member = { nodeId, addresses, weight: 100, startedAtMs: 1 };
+    const seat: Omit<Seat, 'membership'> = { number, member, handler: undefined, isDead: false };
+    const membership = new GroupMembership({
+      self: () => member,
+      link: this.#link(seat as Seat, time),
+      book: new AddressBook(),
+      health: new HealthBook(),
+      discovery: undefined,
+      peers: peers ?? [],
+      intervalMs: 12_000,
+      clock: time,
+      random,
+      metrics: peerMetrics(memoryMetrics()),
+      logger: silentLogger,
+      onGone: () => undefined,
+    });
+    const whole: Seat = Object.assign(seat, { membership });
+    this.#seats.set(nodeId, whole);
+    return whole;
+  }
+
+  #link(seat: Seat, time: NodeTime): GossipLink & { handle(handler: GossipHandler): void } {
+    const ask = <T>(
+      to: ControlTarget,
+      options: AskOptions,
+      answer: (other: Seat) => T | Promise<T>,
+    ) =>
+      withDeadline(time, { what: 'a message', ...options }, async (signal) => {
+        await this.#world.sleep(LATENCY_MS);
+        const other = this.#seatOf(to);
+        if (other === undefined || other.isDead || seat.isDead) await never(signal);
+        const reply = await answer(other as Seat);
+        await this.#world.sleep(LATENCY_MS);
+        return { from: (other as Seat).member.nodeId, reply };
+      }).catch((cause: unknown) => {
+        throw new PeerError('timeout', 'no answer', { retryable: true, cause });
+      });
+    return {
+      handle: (handler) => {
+        seat.handler = handler;
+      },
+      tell: async (to, message, options) => {
+        this.#count(message);
+        const { from, reply } = await ask(to, options, (other) => {
+          const answer = (other.handler as GossipHandler).hear(seat.member.nodeId, message);
+          this.#count(answer);
+          return answer;
+        });
+        return { from, message: reply };
+      },
+      probe: async (to, question: ProbeQuestion, options) => {
+        this.#add(100);
+        const { reply } = await ask(to, options, (other) =>
+          (other.handler as GossipHandler).probe(seat.member.nodeId, question),
+        );
+        this.#add(20);
+        return reply;
+      },
+    };
+  }
+
+  #seatOf({ nodeId, addresses }: ControlTarget): Seat | undefined {
+    if (nodeId !== undefined) return this.#seats.get(nodeId);
+    return [...this.#seats.values()].find(({ member }) => member.addresses[0] === addresses[0]);
+  }
+
+  #count(message: GossipMessage): void {
+    this.#add(packRecord({ type: 'gossip', ...encodeGossip(message) }).byteLength);
+  }
+
+  #add(sizeBytes: number): void {
+    this.#messages += 1;
+    this.#bytes += sizeBytes + ENVELOPE_BYTES;
+  }
+}
+
+function never(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    if (signal.aborted) reject(abortReason(signal));
+    signal.addEventListener('abort', () => reject(abortReason(signal)), { once: true });
+  });
+}

@@ -1,0 +1,128 @@
+import type { Timer } from '../../src/runtime/clock.ts';
+import { EventQueue } from './event-queue.ts';
+import { type SeededRandom, seededRandom } from './seeded-random.ts';
+import { Trace } from './trace.ts';
+
+/** Events that are run in one turn of Node's event loop. More would only save less. */
+const EVENTS_PER_TURN = 32;
+
+/**
+ * Virtual time. One event happens after the other, and each is over, with all promises that follow
+ * from it, before the next one begins: what happens depends on the seed alone.
+ */
+export class World {
+  readonly seed: number;
+  readonly random: SeededRandom;
+  readonly trace: Trace;
+  readonly #queue = new EventQueue();
+  #nowMs = 0;
+  #events = 0;
+  /** What the code under test threw where nobody caught it. */
+  readonly bugs: string[] = [];
+
+  /** @param onLine - gets every line of the trace */
+  constructor(seed: number, onLine?: (line: string) => void) {
+    this.seed = seed;
+    this.random = seededRandom(seed);
+    this.trace = new Trace(() => this.#nowMs, onLine);
+  }
+
+  /** Virtual milliseconds since the beginning. */
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  /** Events that happened so far. */
+  get events(): number {
+    return this.#events;
+  }
+
+  /** Events that are still to happen; cancelled ones count until their time. */
+  get pending(): number {
+    return this.#queue.size;
+  }
+
+  /** Calls `run` after a virtual delay. */
+  after(delayMs: number, run: () => void): Timer {
+    const event = this.#queue.push(this.#nowMs + Math.max(0, delayMs), run);
+    return {
+      cancel: () => {
+        event.run = undefined;
+      },
+    };
+  }
+
+  /** A pause of the simulation's own code, which no fault touches. */
+  sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.after(delayMs, resolve);
+    });
+  }
+
+  /** The code under test broke: an exception that nobody caught. */
+  bug(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.bugs.push(text);
+    this.trace.note('bug', text.split('\n', 1)[0] ?? '');
+  }
+
+  /**
+   * Lets time pass until `done` settles.
+   *
+   * @param limitMs - virtual time at which it ends in any case
+   * @returns `done` | `limit` | `idle`: nothing will ever happen any more
+   */
+  async run(done: Promise<unknown>, limitMs: number): Promise<'done' | 'limit' | 'idle'> {
+    let isDone = false;
+    const finish = () => {
+      isDone = true;
+    };
+    done.then(finish, finish);
+    const onRejection = (error: unknown) => this.bug(error);
+    process.on('unhandledRejection', onRejection);
+    process.on('uncaughtException', onRejection);
+    try {
+      return await this.#turns(() => isDone, limitMs);
+    } finally {
+      process.off('unhandledRejection', onRejection);
+      process.off('uncaughtException', onRejection);
+    }
+  }
+
+  #turns(isDone: () => boolean, limitMs: number): Promise<'done' | 'limit' | 'idle'> {
+    const end = Promise.withResolvers<'done' | 'limit' | 'idle'>();
+    let isOver = false;
+    const step = () => {
+      if (isOver) return;
+      const outcome = isDone() ? 'done' : this.#next(limitMs);
+      if (outcome === undefined) return;
+      isOver = true;
+      end.resolve(outcome);
+    };
+    const turn = () => {
+      if (isOver) return;
+      // Between two immediates Node runs all that waits for no event: ticks and promises.
+      for (let count = 0; count < EVENTS_PER_TURN; count += 1) setImmediate(step);
+      setImmediate(turn);
+    };
+    setImmediate(turn);
+    return end.promise;
+  }
+
+  #next(limitMs: number): 'limit' | 'idle' | undefined {
+    const event = this.#queue.pop(limitMs);
+    if (event === 'idle') return 'idle';
+    if (event === 'later') {
+      this.#nowMs = Math.max(this.#nowMs, limitMs);
+      return 'limit';
+    }
+    this.#nowMs = Math.max(this.#nowMs, event.atMs);
+    this.#events += 1;
+    try {
+      event.run();
+    } catch (error) {
+      this.bug(error);
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,65 @@
+import type { BlockKey } from '../block/block-key.ts';
+import { BlockRoute, type PeerGroup } from '../mesh/block-route.ts';
+import { BlockServer } from '../mesh/block-server.ts';
+import type { BlockWriterParts } from '../mesh/block-writer.ts';
+import { HotBlocks } from '../mesh/hot-blocks.ts';
+import { LoadMetrics } from '../mesh/load-metrics.ts';
+import { LocalBlocks } from '../mesh/local-blocks.ts';
+import { MeshLoader } from '../mesh/mesh-loader.ts';
+import { Replicator } from '../mesh/replicator.ts';
+import { SharedBlocks } from '../mesh/shared-blocks.ts';
+import type { LocalCache } from './cache.ts';
+import type { DaemonContext } from './daemon-context.ts';
+import type { CacheConfig, GroupConfig } from './mount-config.ts';
+import type { OpenVolume } from './volume.ts';
+
+/** What brings blocks to this node's readers, and to its peers. */
+export interface BlockPath {
+  readonly loader: MeshLoader;
+  readonly server: BlockServer;
+  /** Where new blocks are kept. */
+  readonly tiers: Pick<BlockWriterParts, 'memory' | 'local' | 'keepInMemory' | 'keepsOnDisk'>;
+}
+
+/** Composes the load path; the loader is not started. */
+export function createBlockPath(
+  parts: {
+    volume: Pick<OpenVolume, 'origin'>;
+    cache: LocalCache;
+    group: PeerGroup | undefined;
+  },
+  config: {
+    readonly cache: Pick<CacheConfig, 'memoryBytes' | 'prefetchWorkers'>;
+    readonly group: Pick<GroupConfig, 'replicas'>;
+  },
+  context: DaemonContext,
+): BlockPath {
+  const { volume, cache, group } = parts;
+  const { replicas } = config.group;
+  const metrics = new LoadMetrics(context.metrics);
+  const shared = { ...context, metrics };
+  const route = new BlockRoute({ ...shared, origin: volume.origin, group, replicas });
+  const followers = (key: BlockKey) => route.followers(key);
+  const replicator = group && new Replicator({ ...shared, client: group.client, followers });
+  const keepInMemory = config.cache.memoryBytes > 0;
+  const local = new LocalBlocks({ ...shared, ...cache });
+  const tiers = { memory: cache.memory, local, keepInMemory };
+  const loader = new MeshLoader({
+    ...shared,
+    ...tiers,
+    route,
+    replicator,
+    rangeable: volume.origin.rangeable,
+    prefetchWorkers: config.cache.prefetchWorkers,
+  });
+  const server = new BlockServer({
+    loader,
+    route,
+    tiers: cache,
+    shared: new SharedBlocks({ ...cache, memory: cache.arena }),
+    hot: new HotBlocks(context),
+    metrics,
+  });
+  const keepsOnDisk = (key: BlockKey) => route.plan(key, 'reader').keepOnDisk;
+  return { loader, server, tiers: { ...tiers, keepsOnDisk } };
+}

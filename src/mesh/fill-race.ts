@@ -1,0 +1,215 @@
+import type { BlockKey } from '../block/block-key.ts';
+import type { ByteRange } from '../block/byte-range.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { abortReason, settlesWithin } from '../runtime/deadline.ts';
+import { type AttemptResult, FillAttempt, type TryStep } from './fill-attempt.ts';
+import type { RouteStep } from './route-plan.ts';
+
+/** Steps of one route at most, those that peers name included; the origin is always among them. */
+const STEPS_MAX = 12;
+/** A late timer must not blame the source for our own busy thread: bytes may wait in the socket. */
+const GRACE_MS = 15;
+
+/** What a race needs of the route. */
+export interface RaceRules {
+  readonly clock: Clock;
+  readonly tryStep: TryStep;
+  /** How long a source may give no sign at all before another one that may hold the block is asked. */
+  slowMs(step: RouteStep): number;
+  /** How long a source may be silent before the next one is asked beside it, whatever that costs. */
+  silentMs(step: RouteStep): number;
+  /** Whether one more source may be asked beside another one now. */
+  mayHedge(): boolean;
+  /** A source was silent for too long, and another one was faster. */
+  onSilent(lost: FillAttempt): void;
+  /** `bytes`: that a rival brought, for nothing unless it won. */
+  onHedge(outcome: HedgeOutcome, bytes: number): void;
+}
+
+/** How a rival fared. `denied`: too many were sent lately. */
+export type HedgeOutcome = 'won' | 'lost' | 'failed' | 'denied';
+
+/** What is to be filled. */
+export interface RaceTarget {
+  readonly key: BlockKey;
+  readonly range: ByteRange;
+  readonly into: Uint8Array;
+  readonly signal: AbortSignal;
+  onSource(from: 'peer' | 'origin'): void;
+  /** Leading bytes of `into` that are final; they are never written again. */
+  onProgress(readyBytes: number): void;
+}
+
+/**
+ * Fills memory from the first source that delivers. One source at a time writes into it; each that
+ * follows goes on where the last one stopped.
+ *
+ * A source that gives no sign for a while gets a rival, which writes into memory of its own. When
+ * the rival has everything first, the source is stopped, and only when it has said that it writes
+ * no more are the rival's bytes copied. So nothing is ever written by two, or after the end.
+ */
+export class FillRace {
+  readonly #rules: RaceRules;
+  readonly #target: RaceTarget;
+  readonly #steps: RouteStep[];
+  readonly #running = new Set<FillAttempt>();
+  #stepsLeft = STEPS_MAX;
+  #readyBytes = 0;
+  #error: Error | undefined;
+
+  constructor(rules: RaceRules, target: RaceTarget, steps: readonly RouteStep[]) {
+    this.#rules = rules;
+    this.#target = target;
+    this.#steps = [...steps];
+  }
+
+  /** @throws the last source's error when none delivered; the signal's reason when aborted */
+  async run(): Promise<void> {
+    try {
+      for (;;) {
+        const step = this.#nextStep();
+        if (step === undefined) throw this.#error ?? new Error('a route without sources');
+        if (await this.#lead(step)) return;
+      }
+    } catch (error) {
+      // Before the memory is given back, whoever writes into it has to have stopped.
+      const reason = error instanceof Error ? error : new Error(String(error));
+      for (const attempt of this.#running) attempt.abort(reason);
+      await Promise.allSettled([...this.#running].map(({ result }) => result));
+      throw error;
+    }
+  }
+
+  #nextStep(): RouteStep | undefined {
+    if (this.#stepsLeft === 0) return undefined;
+    this.#stepsLeft -= 1;
+    if (this.#stepsLeft > 0) return this.#steps.shift();
+    return this.#steps.find(({ kind }) => kind === 'origin');
+  }
+
+  /** @returns whether everything is there now */
+  async #lead(step: RouteStep): Promise<boolean> {
+    const { range, into } = this.#target;
+    const from = this.#readyBytes;
+    this.#target.onSource(step.kind);
+    const lead = this.#begin(
+      step,
+      { offset: range.offset + from, length: range.length - from },
+      { into: into.subarray(from), onProgress: (readyBytes) => this.#progress(from + readyBytes) },
+    );
+    const replica = this.#replica();
+    if (replica !== undefined && (await this.#quiet(lead, this.#rules.slowMs(step), true))) {
+      if (this.#mayHedge() && (await this.#hedge(lead, replica))) return true;
+    }
+    while (await this.#quiet(lead, this.#rules.silentMs(step), false)) {
+      const next = this.#steps.length > 0 && this.#mayHedge() ? this.#nextStep() : undefined;
+      if (next === undefined) break;
+      if (await this.#hedge(lead, next)) return true;
+    }
+    return this.#take(await lead.result);
+  }
+
+  /** Another node that keeps the block, asked only for what it holds: that costs the origin nothing. */
+  #replica(): RouteStep | undefined {
+    const [next] = this.#steps;
+    if (next?.kind !== 'peer' || next.role === 'next') return undefined;
+    return { ...next, mode: 'held' };
+  }
+
+  #mayHedge(): boolean {
+    const may = this.#rules.mayHedge();
+    if (!may) this.#rules.onHedge('denied', 0);
+    return may;
+  }
+
+  /**
+   * Waits until an attempt gave no sign for `ms`.
+   *
+   * @param fromStart - it is enough that it gave one sign ever
+   * @returns false when it did, or has ended
+   */
+  async #quiet(attempt: FillAttempt, ms: number, fromStart: boolean): Promise<boolean> {
+    let isGraced = false;
+    for (;;) {
+      if (attempt.ended || (fromStart && attempt.hasSigned)) return false;
+      const leftMs = attempt.signMs + ms - this.#rules.clock.nowMs();
+      if (leftMs > 0) isGraced = false;
+      else if (isGraced) return true;
+      else isGraced = true;
+      await settlesWithin(attempt.result, this.#rules.clock, Math.max(leftMs, GRACE_MS));
+    }
+  }
+
+  /**
+   * Asks another source beside `lead`.
+   *
+   * @returns whether everything is there now; else `lead` may still deliver
+   */
+  async #hedge(lead: FillAttempt, step: RouteStep): Promise<boolean> {
+    const { range, into, signal } = this.#target;
+    const from = this.#readyBytes;
+    const left = { offset: range.offset + from, length: range.length - from };
+    const scratch = Buffer.allocUnsafe(left.length);
+    const rival = this.#begin(step, left, { into: scratch, onProgress: () => undefined });
+    await Promise.race([lead.result, rival.result]);
+    if (lead.ended && (await lead.result).ok) {
+      rival.abort(new Error('the first source delivered'));
+      this.#rules.onHedge('lost', rival.readyBytes);
+      return this.#take(await lead.result);
+    }
+    const result = await rival.result;
+    if (signal.aborted) throw abortReason(signal);
+    if (!result.ok) {
+      this.#rules.onHedge('failed', rival.readyBytes);
+      this.#note(result);
+      return false;
+    }
+    const isLate = !lead.ended;
+    lead.abort(new Error('another source was faster'));
+    await lead.result;
+    if (isLate) this.#rules.onSilent(lead);
+    this.#rules.onHedge('won', left.length);
+    if (this.#readyBytes === range.length) return true;
+    this.#target.onSource(step.kind);
+    into.set(scratch.subarray(this.#readyBytes - from), this.#readyBytes);
+    this.#progress(range.length);
+    return true;
+  }
+
+  #begin(
+    step: RouteStep,
+    range: ByteRange,
+    to: { into: Uint8Array; onProgress: (readyBytes: number) => void },
+  ): FillAttempt {
+    const { key, signal } = this.#target;
+    const { clock, tryStep } = this.#rules;
+    const options = { step, key, range, into: to.into, signal, nowMs: () => clock.nowMs() };
+    const attempt = new FillAttempt(options, tryStep, to.onProgress);
+    this.#running.add(attempt);
+    const end = () => void this.#running.delete(attempt);
+    attempt.result.then(end, end);
+    return attempt;
+  }
+
+  #take(result: AttemptResult): boolean {
+    const { signal, range } = this.#target;
+    if (signal.aborted) throw abortReason(signal);
+    if (result.ok) {
+      this.#progress(range.length);
+      return true;
+    }
+    this.#note(result);
+    return false;
+  }
+
+  #note(result: AttemptResult & { ok: false }): void {
+    if (result.error !== undefined) this.#error = result.error;
+    this.#steps.unshift(...result.instead);
+  }
+
+  #progress(readyBytes: number): void {
+    if (readyBytes <= this.#readyBytes) return;
+    this.#readyBytes = readyBytes;
+    this.#target.onProgress(readyBytes);
+  }
+}

@@ -1,0 +1,222 @@
+import { Redis } from 'ioredis';
+import { CHUNK_BYTES, SLICE_RECORD_BYTES } from '../../block/geometry.ts';
+import { decodeSliceRecords, type SliceRecord } from '../../block/slice-record.ts';
+import { type Ino, toIno } from '../../posix/ino.ts';
+import { MetaError } from '../engine.ts';
+import { decodeSliceSizes } from '../slice-sizes.ts';
+import type { DelayedName, SliceSize } from '../write/meta-tx.ts';
+import type { DeletedFile, DirQuotaAt, MetaScans, StoredChunk } from '../write/scans.ts';
+import type { RedisClient } from './redis-connect.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import type { RedisLink } from './redis-link.ts';
+import { toInteger, toQuota } from './redis-values.ts';
+
+const DELETED = /^([0-9]{1,20}):([0-9]{1,20})$/;
+const SLICE = /^k([0-9]{1,20})_([0-9]{1,10})$/;
+const DELAYED = /^([0-9]{1,20})_([0-9]{1,15})$/;
+const CHUNK = /^([0-9]{1,20})_([0-9]{1,10})$/;
+const ID = /^[0-9]{1,20}$/;
+/** Fields per HSCAN. */
+const SCAN_COUNT = 1000;
+const LENGTHS_PER_TRIP = 1000;
+/** Longer files are looked through by the names of all keys. */
+const CHUNKS_MAX = 100_000;
+
+/** What background work looks for. */
+export class RedisScans implements MetaScans {
+  readonly #link: RedisLink;
+  readonly #keys: RedisKeys;
+
+  constructor(link: RedisLink, keys: RedisKeys) {
+    this.#link = link;
+    this.#keys = keys;
+  }
+
+  async deletedFiles(before: number, limit: number, signal: AbortSignal): Promise<DeletedFile[]> {
+    const key = this.#keys.delfiles;
+    const members = await this.#run('deletedFiles', signal, (client) =>
+      client.zrangebyscore(key, '-inf', before, 'LIMIT', 0, limit),
+    );
+    return members.flatMap((member) => {
+      const [, ino, length] = DELETED.exec(member) ?? [];
+      if (ino === undefined || length === undefined) return [];
+      return [{ ino: toIno(BigInt(ino)), length: BigInt(length) }];
+    });
+  }
+
+  async chunkIndexes({ ino, length }: DeletedFile, signal: AbortSignal): Promise<number[]> {
+    const count = Number((length + BigInt(CHUNK_BYTES) - 1n) / BigInt(CHUNK_BYTES));
+    if (count > CHUNKS_MAX) return this.#scanChunks(ino, signal);
+    const found: number[] = [];
+    for (let first = 0; first < count; first += LENGTHS_PER_TRIP) {
+      const size = Math.min(LENGTHS_PER_TRIP, count - first);
+      const indexes = Array.from({ length: size }, (_, step) => first + step);
+      const lengths = await this.#run('chunkIndexes', signal, (client) =>
+        Promise.all(indexes.map((index) => client.llen(this.#keys.chunk(ino, index)))),
+      );
+      found.push(...indexes.filter((_, at) => (lengths[at] ?? 0) > 0));
+    }
+    return found;
+  }
+
+  async unusedSlices(limit: number, signal: AbortSignal): Promise<SliceSize[]> {
+    const found: SliceSize[] = [];
+    await this.#scanHash(this.#keys.sliceRef, signal, (field, value) => {
+      const [, id, size] = SLICE.exec(field) ?? [];
+      if (value.toString().startsWith('-') && id !== undefined)
+        found.push({ id: BigInt(id), size: Number(size) });
+      return found.length < limit;
+    });
+    return found;
+  }
+
+  async delayedSlices(before: number, limit: number, signal: AbortSignal): Promise<DelayedName[]> {
+    const found: DelayedName[] = [];
+    await this.#scanHash(this.#keys.delSlices, signal, (field) => {
+      const [, id, seconds] = DELAYED.exec(field) ?? [];
+      if (id !== undefined && Number(seconds) < before) {
+        found.push({ id: BigInt(id), seconds: Number(seconds) });
+      }
+      return found.length < limit;
+    });
+    return found;
+  }
+
+  async staleSessions(now: number, limit: number, signal: AbortSignal): Promise<bigint[]> {
+    const key = this.#keys.allSessions;
+    const members = await this.#run('staleSessions', signal, (client) =>
+      client.zrangebyscore(key, '-inf', now, 'LIMIT', 0, limit),
+    );
+    return members.filter((member) => ID.test(member)).map(BigInt);
+  }
+
+  async sustained(sid: bigint, signal: AbortSignal): Promise<Ino[]> {
+    const members = await this.#run('sustained', signal, (client) =>
+      client.smembers(this.#keys.sustained(sid)),
+    );
+    return members.map((member) => toIno(BigInt(member)));
+  }
+
+  async dropLocks(sid: bigint, signal: AbortSignal): Promise<void> {
+    const locked = this.#keys.locked(sid);
+    await this.#run('dropLocks', signal, async (client) => {
+      for (const key of await client.smembers(locked)) {
+        const holders = await client.hkeys(key);
+        const own = holders.filter((holder) => holder.startsWith(`${sid}_`));
+        if (own.length > 0) await client.hdel(key, ...own);
+        await client.srem(locked, key);
+      }
+    });
+  }
+
+  async dirQuotas(signal: AbortSignal): Promise<DirQuotaAt[]> {
+    const { dirQuota, dirQuotaUsedSpace, dirQuotaUsedInodes } = this.#keys;
+    const [dirs, limits, spaces, inodes] = await this.#run('dirQuotas', signal, (client) =>
+      Promise.all([
+        client.hkeys(dirQuota),
+        client.hgetallBuffer(dirQuota),
+        client.hgetall(dirQuotaUsedSpace),
+        client.hgetall(dirQuotaUsedInodes),
+      ]),
+    );
+    return dirs.flatMap((field) => {
+      const value = limits[field];
+      if (value === undefined || !ID.test(field)) return [];
+      const space = toInteger(spaces[field] ?? '0', dirQuotaUsedSpace);
+      const used = toInteger(inodes[field] ?? '0', dirQuotaUsedInodes);
+      return [{ dir: toIno(BigInt(field)), quota: toQuota(value, space, used) }];
+    });
+  }
+
+  async *chunks(signal: AbortSignal): AsyncIterable<StoredChunk> {
+    const prefix = `${this.#keys.prefix}c`;
+    for await (const names of this.#scanKeys(`${prefix}*_*`, signal)) {
+      const places = names.flatMap((key) => {
+        const [, ino, index] = CHUNK.exec(key.slice(prefix.length)) ?? [];
+        return ino === undefined ? [] : [{ key, ino: toIno(BigInt(ino)), index: Number(index) }];
+      });
+      const lists = await this.#run('chunks', signal, (client) =>
+        Promise.all(places.map(({ key }) => client.lrangeBuffer(key, 0, -1))),
+      );
+      for (const [at, { ino, index }] of places.entries()) {
+        yield { ino, index, records: recordsOf(lists[at] ?? []) };
+      }
+    }
+  }
+
+  async waitingSlices(signal: AbortSignal): Promise<SliceSize[]> {
+    const found: SliceSize[] = [];
+    await this.#scanHash(this.#keys.delSlices, signal, (field, value) => {
+      const slices = decodeSliceSizes(value);
+      if (slices === undefined) throw new MetaError('corrupt', `delSlices ${field}`);
+      found.push(...slices);
+      return true;
+    });
+    return found;
+  }
+
+  async #scanChunks(ino: Ino, signal: AbortSignal): Promise<number[]> {
+    const prefix = `${this.#keys.prefix}c${ino}_`;
+    const found = new Set<number>();
+    for await (const names of this.#scanKeys(`${prefix}*`, signal)) {
+      for (const name of names) found.add(Number(name.slice(prefix.length)));
+    }
+    return [...found];
+  }
+
+  /** Names of keys, page by page. */
+  async *#scanKeys(pattern: string, signal: AbortSignal): AsyncIterable<string[]> {
+    let [cursor, server, servers] = ['0', 0, 1];
+    while (server < servers) {
+      const [at, index] = [cursor, server];
+      const [next, names] = await this.#run('scanChunks', signal, (client) => {
+        // In a cluster one of them has all keys of the volume, the others have none.
+        const all = client instanceof Redis ? [client] : client.nodes('master');
+        servers = all.length;
+        return scanPage(all[index] ?? client, at, pattern);
+      });
+      cursor = next;
+      if (cursor === '0') server += 1;
+      yield names;
+    }
+  }
+
+  /** @param each - returns whether to go on */
+  async #scanHash(
+    key: string,
+    signal: AbortSignal,
+    each: (field: string, value: Buffer) => boolean,
+  ): Promise<void> {
+    let cursor = '0';
+    do {
+      const at = cursor;
+      const [next, fields] = await this.#run('scan', signal, (client) =>
+        client.hscanBuffer(key, at, 'COUNT', SCAN_COUNT),
+      );
+      cursor = next.toString();
+      for (let index = 0; index + 1 < fields.length; index += 2) {
+        const [field, value] = [fields[index], fields[index + 1]];
+        if (!each(String(field), value ?? Buffer.alloc(0))) return;
+      }
+    } while (cursor !== '0');
+  }
+
+  #run<T>(op: string, signal: AbortSignal, work: (client: RedisClient) => Promise<T>): Promise<T> {
+    return this.#link.run({ op, target: 'volume' }, signal, work);
+  }
+}
+
+function recordsOf(values: readonly Buffer[]): SliceRecord[] | undefined {
+  const isWhole = values.every((value) => value.byteLength === SLICE_RECORD_BYTES);
+  return isWhole ? decodeSliceRecords(Buffer.concat(values)) : undefined;
+}
+
+async function scanPage(
+  client: RedisClient,
+  cursor: string,
+  pattern: string,
+): Promise<[next: string, names: string[]]> {
+  const reply = await client.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', '10000');
+  const [next, names] = reply as [string, string[]];
+  return [next, names];
+}

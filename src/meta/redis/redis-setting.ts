@@ -1,0 +1,98 @@
+import { ROOT_INO, TRASH_INO } from '../../posix/ino.ts';
+import { encodeAttr } from '../attr-codec.ts';
+import { MetaError } from '../engine.ts';
+import type { EngineContext } from '../engine-context.ts';
+import { type Environment, passwordFrom } from '../password.ts';
+import type { SettingChange, SettingStore } from '../setting-store.ts';
+import { firstDirectory, ROOT_MODE, TRASH_MODE } from '../volume-root.ts';
+import { asBuffer } from './redis-directory.ts';
+import { execute } from './redis-exec.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import { silenceMaxMs } from './redis-link.ts';
+import { type OpenRedis, openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
+import { RedisPool } from './redis-pool.ts';
+import { primaryOf } from './redis-primary.ts';
+import type { QueuedCommand } from './redis-tx.ts';
+import { parseRedisUrl } from './redis-url.ts';
+
+/** The setting of a volume in Redis. */
+export class RedisSetting implements SettingStore {
+  readonly displayUrl: string;
+  readonly #options: Parameters<typeof openRedis>[0];
+  #opened: OpenRedis | undefined;
+
+  /** @throws MetaError `bad-url`. @see RedisEngine */
+  constructor(url: string, env: Environment, context: EngineContext) {
+    const parsed = parseRedisUrl(url);
+    this.displayUrl = parsed.display;
+    this.#options = {
+      url: parsed,
+      password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
+      sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
+      context,
+      mayBeEmpty: true,
+    };
+  }
+
+  async load(signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { link, keys } = await this.#open(signal);
+    const name = { op: 'loadSetting', target: keys.setting };
+    const bytes = await link.run(name, signal, (client) => client.getBuffer(keys.setting));
+    return bytes === null || bytes.byteLength === 0 ? undefined : bytes;
+  }
+
+  async store(change: SettingChange, signal: AbortSignal): Promise<void> {
+    const { link, keys, url } = await this.#open(signal);
+    const { password, sentinelPassword, context } = this.#options;
+    const pool = new RedisPool({
+      place: (inTime) => primaryOf(url, { link, keys }, inTime),
+      ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
+    });
+    try {
+      await pool.use(
+        signal,
+        () => false,
+        async ({ client }) => {
+          await client.watch(keys.setting);
+          const found = (await client.getBuffer(keys.setting)) ?? Buffer.alloc(0);
+          if (!found.equals(change.before ?? new Uint8Array())) {
+            throw new MetaError('refused', 'the setting was changed by somebody else meanwhile');
+          }
+          const seconds = Math.floor(context.clock.wallMs() / 1000);
+          await execute(client, commandsOf(keys, change, seconds));
+        },
+      );
+    } finally {
+      pool.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#opened?.link.close();
+    this.#opened = undefined;
+  }
+
+  async #open(signal: AbortSignal): Promise<OpenRedis> {
+    return (this.#opened ??= await openRedis(this.#options, signal));
+  }
+}
+
+/** Times are whole seconds here, as original clients write them. */
+function commandsOf(keys: RedisKeys, change: SettingChange, seconds: number): QueuedCommand[] {
+  const directory = (mode: number) =>
+    asBuffer(encodeAttr(firstDirectory(mode, { seconds, nanoseconds: 0 })));
+  const commands: (string | Buffer)[][] = [];
+  if (change.dropDirStats) {
+    commands.push(['DEL', keys.dirUsedInodes, keys.dirUsedSpace, keys.dirDataLength]);
+  }
+  if (change.dropOwnerUsage) {
+    const ofUsers = [keys.userQuota, keys.userQuotaUsedSpace, keys.userQuotaUsedInodes];
+    const ofGroups = [keys.groupQuota, keys.groupQuotaUsedSpace, keys.groupQuotaUsedInodes];
+    commands.push(['DEL', ...ofUsers, ...ofGroups]);
+  }
+  if (change.needsTrash) commands.push(['SETNX', keys.attr(TRASH_INO), directory(TRASH_MODE)]);
+  commands.push(['SET', keys.setting, asBuffer(change.after)]);
+  if (change.before === undefined)
+    commands.push(['SET', keys.attr(ROOT_INO), directory(ROOT_MODE)]);
+  return commands.map((words) => ({ words, told: undefined }));
+}

@@ -1,0 +1,149 @@
+import { decodeAttr } from '../../meta/attr-codec.ts';
+import type { Attr } from '../../posix/attr.ts';
+import { type Ino, toIno } from '../../posix/ino.ts';
+import { SlotRing } from '../../runtime/slot-ring.ts';
+
+/** Where the fields of a note lie. */
+const KIND = 0;
+const HANDLE = 4;
+const INO = 8;
+const FILE_ID = 16;
+const ATTR_BYTES = 20;
+const TICKET = 24;
+const ATTR = 28;
+const SLOT_BYTES = 128;
+const SLOTS = 4096;
+
+const Kind = { told: 1, opened: 2, released: 3 } as const;
+
+/** Longest stored attribute that fits: 81 bytes is what clients write at most. */
+export const NOTE_ATTR_BYTES_MAX = SLOT_BYTES - ATTR;
+
+/** What the answering thread has done. */
+export type Note =
+  /** The kernel was told an attribute of a file. */
+  | { readonly kind: 'told'; readonly ino: Ino; readonly attr: Attr }
+  /**
+   * A file was opened; `fileId` is what its handle carries, `ticket` tells which requests were made
+   * before its attribute was asked for (lower 32 bits).
+   */
+  | {
+      readonly kind: 'opened';
+      readonly ino: Ino;
+      readonly attr: Attr;
+      readonly handle: number;
+      readonly fileId: number;
+      readonly ticket: number;
+    }
+  /** The kernel did not take the answer to an open. */
+  | { readonly kind: 'released'; readonly handle: number };
+
+/** Where the bytes of a stored attribute are. */
+export interface StoredAttr {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Notes of the answering thread for the main thread, in order. */
+export class Notes {
+  readonly shared: SharedArrayBuffer;
+  readonly #ring: SlotRing;
+
+  private constructor(ring: SlotRing) {
+    this.#ring = ring;
+    this.shared = ring.shared;
+  }
+
+  static create(): Notes {
+    return new Notes(SlotRing.create(SLOT_BYTES, SLOTS));
+  }
+
+  static attach(shared: SharedArrayBuffer): Notes {
+    return new Notes(SlotRing.attach(shared));
+  }
+
+  /** The main thread should take notes soon. */
+  get areMany(): boolean {
+    return this.#ring.used > SLOTS / 2;
+  }
+
+  /** Whether two more notes fit. */
+  get haveRoom(): boolean {
+    return this.#ring.used <= SLOTS - 2;
+  }
+
+  /** @returns false when there is no room */
+  told(inoLow: number, inoHigh: number, attr: StoredAttr): boolean {
+    const at = this.#begin(Kind.told, attr);
+    if (at === -1) return false;
+    this.#end(at, inoLow, inoHigh);
+    return true;
+  }
+
+  /** @returns false when there is no room */
+  opened(
+    ino: { low: number; high: number },
+    opened: { handle: number; fileId: number; ticket: number },
+    attr: StoredAttr,
+  ): boolean {
+    const at = this.#begin(Kind.opened, attr);
+    if (at === -1) return false;
+    this.#ring.view.setUint32(at + HANDLE, opened.handle, true);
+    this.#ring.view.setUint32(at + FILE_ID, opened.fileId, true);
+    this.#ring.view.setUint32(at + TICKET, opened.ticket, true);
+    this.#end(at, ino.low, ino.high);
+    return true;
+  }
+
+  /** There must be room. */
+  released(handle: number): void {
+    const at = this.#ring.claim();
+    if (at === -1) throw new Error('a note without room');
+    this.#ring.view.setUint32(at + KIND, Kind.released, true);
+    this.#ring.view.setUint32(at + HANDLE, handle, true);
+    this.#ring.push();
+  }
+
+  /** Main thread: takes the oldest note. */
+  take(): Note | undefined {
+    const at = this.#ring.peek();
+    if (at === -1) return undefined;
+    const note = this.#read(at);
+    this.#ring.drop();
+    return note;
+  }
+
+  #begin(kind: number, { bytes, start, length }: StoredAttr): number {
+    const at = this.#ring.claim();
+    if (at === -1 || length > NOTE_ATTR_BYTES_MAX) return -1;
+    const { view, bytes: into } = this.#ring;
+    view.setUint32(at + KIND, kind, true);
+    view.setUint32(at + ATTR_BYTES, length, true);
+    for (let index = 0; index < length; index++) {
+      into[at + ATTR + index] = bytes[start + index] as number;
+    }
+    return at;
+  }
+
+  #end(at: number, inoLow: number, inoHigh: number): void {
+    this.#ring.view.setUint32(at + INO, inoLow, true);
+    this.#ring.view.setUint32(at + INO + 4, inoHigh, true);
+    this.#ring.push();
+  }
+
+  #read(at: number): Note {
+    const { view, bytes } = this.#ring;
+    const handle = view.getUint32(at + HANDLE, true);
+    const kind = view.getUint32(at + KIND, true);
+    if (kind === Kind.released) return { kind: 'released', handle };
+    const length = view.getUint32(at + ATTR_BYTES, true);
+    const attr = decodeAttr(bytes.slice(at + ATTR, at + ATTR + length));
+    if (attr === undefined) throw new Error('a note with an attribute that was decoded before');
+    const ino = toIno(view.getBigUint64(at + INO, true));
+    if (kind === Kind.told) return { kind: 'told', ino, attr };
+    const fileId = view.getUint32(at + FILE_ID, true);
+    const ticket = view.getUint32(at + TICKET, true);
+    return { kind: 'opened', ino, attr, handle, fileId, ticket };
+  }
+}

@@ -1,0 +1,30 @@
+import { describe, expect, it } from 'vitest';
+import { fileJobs, runCampaign, swarmJobs } from '../../cluster-sim/campaign/campaign.ts';
+
+const THREADS = 2;
+/** Seeds that are the same in each run, and so many that nobody has run before. */
+const FIXED_SEEDS = 60;
+const FRESH_SEEDS = 60;
+
+/** Every failure says which command shows it again. */
+async function failuresOf(jobs: Parameters<typeof runCampaign>[0]): Promise<string[]> {
+  const failures: string[] = [];
+  await runCampaign(jobs, THREADS, (text) => failures.push(text));
+  return failures;
+}
+
+describe('clusters with faults, simulated', () => {
+  const freshSeed = Date.now() % 2 ** 31;
+
+  it('keep what they promise in the scenarios that run each time', async () => {
+    expect(await failuresOf(fileJobs(['fast', 'regression'], freshSeed))).toEqual([]);
+  });
+
+  it('keep what they promise with seeds that are the same each time', async () => {
+    expect(await failuresOf(swarmJobs(1, (count) => count < FIXED_SEEDS))).toEqual([]);
+  });
+
+  it('keep what they promise with seeds that nobody has tried', async () => {
+    expect(await failuresOf(swarmJobs(freshSeed, (count) => count < FRESH_SEEDS))).toEqual([]);
+  });
+});
