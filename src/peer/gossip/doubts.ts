@@ -61,6 +61,11 @@ export class Doubts {
     this.#arm(node, doubt, doubt.delayMs);
   }
 
+  /** Nobody looks into the member now: if it is still doubted, it will be asked again. */
+  askInTime(node: NodeId): void {
+    if (this.#doubts.get(node)?.timer === undefined) this.askLater(node);
+  }
+
   /** The member has answered. @returns whether the doubt is over now */
   heard(node: NodeId): boolean {
     const doubt = this.#doubts.get(node);

@@ -151,7 +151,11 @@ export class FailureDetector {
       .catch((error: unknown) => {
         if (!signal().aborted) logger.error({ peer: node, err: error }, 'looking into it broke');
       })
-      .finally(() => this.#verifying.delete(node));
+      .finally(() => {
+        this.#verifying.delete(node);
+        // It may have been doubted anew meanwhile, or its time have come: both ask only once at a time.
+        this.#doubts.askInTime(node);
+      });
   }
 
   async #lookInto(node: NodeId): Promise<void> {

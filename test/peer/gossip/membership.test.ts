@@ -123,6 +123,24 @@ test('a member that is cut off believes nobody dead at once, and all find each o
   await net.until('it is back', () => net.isSettled(), 10_000);
 });
 
+test('two that fail each other again while they are still being looked into find each other again', async () => {
+  const net = new GossipNet({ seed: 41 });
+  const [one, other, helper] = (await started(net, 3)) as [NetNode, NetNode, NetNode];
+  const failEachOther = () => {
+    one.membership.reportFailure(other.id);
+    other.membership.reportFailure(one.id);
+  };
+  const areUp = () => stateOn(one, other) === 'up' && stateOn(other, one) === 'up';
+  // The helper's words arrive late, so both look into it for longer than they doubt.
+  net.passes = (from) => from !== helper.id;
+  failEachOther();
+  await net.until('each has heard the other', areUp, 200);
+  failEachOther();
+  await net.clock.pass(100);
+  net.passes = () => true;
+  await net.until('each has heard the other again', areUp, 5_000);
+});
+
 test('two halves that were cut for minutes become one group again', async () => {
   const net = new GossipNet({ seed: 15 });
   const nodes = await started(net, 30);
