@@ -5,7 +5,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const COMMAND_TIMEOUT_MS = 30_000;
-const BLOCK_BYTES = 4096;
+/** What is not worth another try to take. */
+const LEFT_BYTES_MAX = 64 * 4096;
+const FILL_ATTEMPTS = 20;
 
 /** A cache disk of its own size: ext4 in a sparse file. */
 export class SmallDisk {
@@ -30,10 +32,21 @@ export class SmallDisk {
 
   /** Somebody else takes all of its room. @returns gives it back */
   async fill(): Promise<() => Promise<void>> {
-    const filler = join(this.path, 'filler');
-    const { bavail, bsize } = await statfs(this.path);
-    await command('fallocate', '-l', String(Math.max(BLOCK_BYTES, (bavail - 1) * bsize)), filler);
-    return () => rm(filler, { force: true });
+    const fillers: string[] = [];
+    for (let attempt = 1; attempt <= FILL_ATTEMPTS; attempt += 1) {
+      const { bavail, bsize } = await statfs(this.path);
+      const freeBytes = bavail * bsize;
+      if (freeBytes <= LEFT_BYTES_MAX) break;
+      const filler = join(this.path, `filler-${attempt}`);
+      fillers.push(filler);
+      // The daemon writes meanwhile, so there may be less room now; what is there still is taken next.
+      await command('fallocate', '-l', String(Math.floor(freeBytes * 0.9)), filler).catch(
+        () => undefined,
+      );
+    }
+    return async () => {
+      for (const filler of fillers) await rm(filler, { force: true });
+    };
   }
 
   /** Whoever uses it must be gone. */
