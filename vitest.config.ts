@@ -25,6 +25,8 @@ const BESIDE_OTHERS = [
   'meta-sqlite',
   'must-hold-crashed-cache',
   'must-hold-read-only',
+  'must-hold-status',
+  'must-hold-unmounting',
   'odd-members',
   'quota',
   'shortcut',
@@ -33,6 +35,7 @@ const BESIDE_OTHERS = [
   'vfs-live',
   'virtual-files',
   'writing-calls',
+  'writing-interop',
   'writing-nodes',
   'writing-random',
 ].map((name) => `test/integration/${name}.test.ts`);
