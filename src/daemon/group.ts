@@ -5,7 +5,12 @@ import { GroupRing } from '../mesh/group-ring.ts';
 import type { WarmGroup } from '../mesh/warm/group-cache.ts';
 import type { PeerClient } from '../peer/block-exchange.ts';
 import type { NodeId } from '../block/node-id.ts';
-import { freshIdentity, loadOrCreateIdentity, type PeerIdentity } from '../peer/identity.ts';
+import {
+  freshIdentity,
+  IdentityError,
+  loadOrCreateIdentity,
+  type PeerIdentity,
+} from '../peer/identity.ts';
 import type { GroupMembership } from '../peer/membership.ts';
 import { libp2pPeerHost, type MeshPeerHost } from '../peer/mesh-peer-host.ts';
 import { systemNetwork } from '../peer/system-network.ts';
@@ -114,7 +119,7 @@ function threadedListener(
 }
 
 /** Kept in the cache directory, so that a restarted daemon owns the same blocks as before. */
-function identityOf(
+async function identityOf(
   config: MountConfig,
   uuid: string,
   context: DaemonContext,
@@ -124,5 +129,12 @@ function identityOf(
   // By mountpoint: two mounts of one volume on one machine are two members.
   const name = createHash('sha256').update(config.mountpoint).digest('hex').slice(0, 16);
   const file = path.join(directory, uuid, 'cachemesh', `node-${name}.key`);
-  return loadOrCreateIdentity(file, context.random);
+  try {
+    return await loadOrCreateIdentity(file, context);
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    // A disk that is full or failing costs its blocks, and not the mount.
+    context.logger.error({ err: error }, 'this node has an id for this run only');
+    return freshIdentity();
+  }
 }

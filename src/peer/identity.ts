@@ -1,4 +1,4 @@
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   generateKeyPair,
@@ -10,6 +10,7 @@ import type { PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { type NodeId, toNodeId } from '../block/node-id.ts';
 import { CodedError } from '../runtime/coded-error.ts';
+import type { Logger } from '../runtime/logger.ts';
 import type { Random } from '../runtime/random.ts';
 
 /** `damaged`: the file is there but holds no key; `unreadable`: the system refused. */
@@ -39,16 +40,36 @@ export async function freshIdentity(): Promise<PeerIdentity> {
  * The identity in `path`, or a new one that is kept there with mode 0600. When several processes
  * come at once, all get the same one.
  *
- * @param random - names the temporary file
- * @throws IdentityError (`damaged`, `unreadable`) that names the file; a damaged file is never
- *   replaced, because others may know its node id
+ * A damaged file is set aside as `PATH.damaged`, and this node is somebody new: for the group that
+ * is a member that left and one that joined, while a daemon that does not start is a job that fails.
+ *
+ * @param parts - `random` names the temporary file; `logger` hears of a damaged file
+ * @throws IdentityError (`unreadable`) that names the file
  */
-export async function loadOrCreateIdentity(path: string, random: Random): Promise<PeerIdentity> {
+export async function loadOrCreateIdentity(
+  path: string,
+  parts: { readonly random: Random; readonly logger: Logger },
+): Promise<PeerIdentity> {
   try {
-    return (await load(path)) ?? (await create(path, random));
+    return (await loadUndamaged(path, parts.logger)) ?? (await create(path, parts.random));
   } catch (cause) {
     if (cause instanceof IdentityError) throw cause;
     throw new IdentityError('unreadable', `the identity file ${path} cannot be used`, { cause });
+  }
+}
+
+async function loadUndamaged(path: string, logger: Logger): Promise<PeerIdentity | undefined> {
+  try {
+    return await load(path);
+  } catch (error) {
+    if (!(error instanceof IdentityError)) throw error;
+    const kept = `${path}.damaged`;
+    await rename(path, kept);
+    logger.error(
+      { path: kept, err: error },
+      'the identity file was damaged: this node gets a new id',
+    );
+    return undefined;
   }
 }
 
@@ -114,8 +135,7 @@ function identityOf(privateKey: PrivateKey): PeerIdentity {
 }
 
 function damaged(path: string, cause: unknown): IdentityError {
-  const text = `the identity file ${path} is damaged; restore it, or remove it to get a new node id`;
-  return new IdentityError('damaged', text, { cause });
+  return new IdentityError('damaged', `the identity file ${path} is damaged`, { cause });
 }
 
 function codeOf(error: unknown): unknown {

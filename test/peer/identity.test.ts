@@ -2,11 +2,12 @@ import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { loadOrCreateIdentity } from '../../src/peer/identity.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import { makeTempDir } from '../servers/temp.ts';
 
 let path: string;
-const load = () => loadOrCreateIdentity(path, systemRandom);
+const load = () => loadOrCreateIdentity(path, { random: systemRandom, logger: silentLogger });
 
 beforeEach(async () => {
   path = join(await makeTempDir('identity'), 'state', 'identity');
@@ -26,7 +27,7 @@ test('those that create it at once get the same one', async () => {
   expect(await readdir(join(path, '..'))).toEqual(['identity']);
 });
 
-describe('a damaged file is named and kept', () => {
+describe('a damaged file is set aside, and the node is a new one', () => {
   const damages: [string, (text: string) => string][] = [
     ['empty', () => ''],
     ['cut', (text) => text.slice(0, -9)],
@@ -36,15 +37,13 @@ describe('a damaged file is named and kept', () => {
     ['something else', () => '-----BEGIN RSA PRIVATE KEY-----\n'],
   ];
   test.each(damages)('%s', async (_, damage) => {
-    await load();
+    const before = await load();
     const text = damage(await readFile(path, 'utf8'));
     await writeFile(path, text);
-    await expect(load()).rejects.toMatchObject({
-      name: 'IdentityError',
-      code: 'damaged',
-      message: expect.stringContaining(path),
-    });
-    expect(await readFile(path, 'utf8')).toBe(text);
+    const after = await load();
+    expect(after.nodeId).not.toBe(before.nodeId);
+    expect((await load()).nodeId).toBe(after.nodeId);
+    expect(await readFile(`${path}.damaged`, 'utf8')).toBe(text);
   });
 });
 

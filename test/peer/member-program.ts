@@ -9,6 +9,7 @@ import { pieceSums } from '../../src/block/piece-sums.ts';
 import type { BlockHandler, HeldRange } from '../../src/peer/block-exchange.ts';
 import { deriveGroupKey } from '../../src/peer/group-key.ts';
 import { loadOrCreateIdentity } from '../../src/peer/identity.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import { sliceBytes } from '../servers/synthetic-bytes.ts';
 import type { MemberReport, MemberSettings } from './member-process.ts';
@@ -40,7 +41,10 @@ const handler: BlockHandler = {
   hold: (key, { offset, length }) => hold(key, offset, length),
   holds: (ids) => ids.map(() => 'memory'),
 };
-const identity = await loadOrCreateIdentity(settings.identityPath, systemRandom);
+const identity = await loadOrCreateIdentity(settings.identityPath, {
+  random: systemRandom,
+  logger: silentLogger,
+});
 const { host } = await makeHost(handler, {
   ...{ identity, port, versions, encrypted, name: { group: settings.group, volumeId } },
   key: deriveGroupKey(Buffer.from(settings.secret), volumeId),

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BlockHandler } from '../../src/peer/block-exchange.ts';
 import { loadOrCreateIdentity } from '../../src/peer/identity.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import type { ChildSettings } from './child-peer.ts';
 import { allBlocks, makeHost } from './test-hosts.ts';
@@ -20,7 +21,10 @@ const handler: BlockHandler = {
     }
   },
 };
-const identity = await loadOrCreateIdentity(settings.identityPath, systemRandom);
+const identity = await loadOrCreateIdentity(settings.identityPath, {
+  random: systemRandom,
+  logger: silentLogger,
+});
 const { host } = await makeHost(handler, { identity });
 await host.start();
 await host.membership({ peers: settings.peers }).start();
