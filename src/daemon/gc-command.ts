@@ -12,15 +12,17 @@ import { SliceBook } from './slice-book.ts';
 import { tallyDisplay } from './tally-display.ts';
 import { addOriginOptions, openToolVolume, type OriginOptions } from './tool-volume.ts';
 import type { OpenVolume } from './volume.ts';
+import { type CompactionState, VolumeCompaction } from './volume-compaction.ts';
 
 interface GcOptions extends OriginOptions {
   readonly delete?: boolean;
+  readonly compact?: boolean;
   readonly olderThan: string;
   readonly threads: string;
   readonly json?: boolean;
 }
 
-/** The metadata cannot be trusted with what is in use, or objects could not be deleted. */
+/** The metadata cannot be trusted with what is in use, or not everything could be done. */
 export class GcError extends CodedError<'corrupt' | 'incomplete'> {}
 
 /**
@@ -37,11 +39,12 @@ const HOUR_MS = 3_600_000;
 /** The options of `cachemesh gc`. */
 export function describeGc(command: Command): void {
   command
-    .description('find objects that nothing refers to, and delete them when told to')
+    .description('find objects that nothing refers to; delete them, or compact files, when told to')
     .argument('<META-URL>')
     .option('--delete', 'delete what is leaked')
+    .option('--compact', 'first make one slice of the many that small writes leave in a file')
     .option('--older-than <DURATION>', 'what is younger may be an upload under way', '1h')
-    .option('-p, --threads <N>', 'deletions at once', '10')
+    .option('-p, --threads <N>', 'deletions, and parts of files that are compacted, at once', '10')
     .option('--json', 'as JSON')
     .action((metaUrl: string, options: GcOptions) => gc(metaUrl, options));
   addOriginOptions(command);
@@ -50,7 +53,7 @@ export function describeGc(command: Command): void {
 async function gc(metaUrl: string, options: GcOptions): Promise<void> {
   const ageMs = parseDuration('--older-than', options.olderThan);
   const threads = parseWhole('--threads', options.threads, { min: 1, max: THREADS_MAX });
-  const { tally, leaked, failed } = await runOneShot(async (context) => {
+  const { tally, leaked, failed, compaction } = await runOneShot(async (context) => {
     if (ageMs < HOUR_MS && options.delete === true) {
       context.logger.warn({}, '--older-than: an upload under way may be older than that');
     }
@@ -58,6 +61,7 @@ async function gc(metaUrl: string, options: GcOptions): Promise<void> {
     try {
       const volume = await openToolVolume(metaUrl, options, context);
       const run = new GcRun(volume, context, (text) => display.update(text));
+      if (options.compact === true) await run.compact(threads);
       await run.scan(ageMs);
       if (options.delete === true) await run.deleteLeaked(threads);
       return run;
@@ -67,9 +71,13 @@ async function gc(metaUrl: string, options: GcOptions): Promise<void> {
   });
   const keys = leaked.map(({ key }) => key);
   const text =
-    options.json === true ? JSON.stringify({ ...tally, keys }, undefined, 2) : tableOf(tally);
+    options.json === true
+      ? JSON.stringify({ ...tally, keys, compaction }, undefined, 2)
+      : `${compaction === undefined ? '' : `${compaction.compacted} chunks compacted\n`}${tableOf(tally)}`;
   process.stdout.write(`${text}\n`);
   if (failed > 0) throw new GcError('incomplete', `${failed} objects could not be deleted`);
+  const { failed: uncompacted } = compaction ?? { failed: 0 };
+  if (uncompacted > 0) throw new GcError('incomplete', `${uncompacted} chunks were not compacted`);
 }
 
 class GcRun {
@@ -79,6 +87,7 @@ class GcRun {
   readonly tally: Tally;
   readonly leaked: ObjectInfo[] = [];
   failed = 0;
+  compaction: CompactionState | undefined;
 
   constructor(volume: OpenVolume, context: OneShot, show: (text: string) => void) {
     this.#volume = volume;
@@ -89,6 +98,13 @@ class GcRun {
       ...{ used: none(), pending: none(), replaced: none(), leaked: none() },
       ...{ young: none(), foreign: none(), deleted: none() },
     };
+  }
+
+  async compact(lanes: number): Promise<void> {
+    const compaction = new VolumeCompaction(this.#volume, this.#context, ({ compacted }) =>
+      this.#show(`${compacted} chunks compacted`),
+    );
+    this.compaction = await compaction.run(lanes);
   }
 
   async scan(ageMs: number): Promise<void> {

@@ -1,9 +1,9 @@
 import { BlockWriter } from '../mesh/block-writer.ts';
-import { createWriterWithUpkeep } from '../meta/create-writer.ts';
+import { createWriterWithUpkeep, type WriterWithUpkeep } from '../meta/create-writer.ts';
 import { MetaError, type MetaErrorCode } from '../meta/engine.ts';
-import type { MetaWriter } from '../meta/writer.ts';
 import { SliceRemover } from '../store/slice-remover.ts';
 import type { VfsWriting } from '../vfs/vfs-parts.ts';
+import { SliceRewriter } from '../vfs/write/slice-rewriter.ts';
 import type { BlockPath } from './block-path.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { SessionKeeper } from './session-keeper.ts';
@@ -16,7 +16,7 @@ const UNFIT: ReadonlySet<MetaErrorCode> = new Set(['incompatible', 'no-volume'])
 /** What a mount that can write is made of. */
 export interface WritingParts {
   readonly volume: Pick<OpenVolume, 'meta' | 'setting' | 'upload'>;
-  readonly path: Pick<BlockPath, 'tiers'>;
+  readonly path: Pick<BlockPath, 'loader' | 'tiers'>;
   /** Started. */
   readonly session: SessionKeeper;
   /** The volume has become one that must not be written by this release. */
@@ -29,11 +29,25 @@ export async function openWriting(
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<VfsWriting> {
-  const writer = await openWriter({ volume, session, onUnfit }, context, shutdown);
+  const opened = { volume, session, onUnfit };
+  const { writer, upkeep } = await openWriter(opened, context, shutdown);
   const blocks = new BlockWriter({ ...context, ...path.tiers, upload: volume.upload });
   shutdown.push('block writer', () => blocks.stop());
   context.logger.warn({}, 'writing is experimental in this release');
-  return { writer, blocks };
+  const { loader } = path;
+  const rewriter = new SliceRewriter({
+    read: async ({ key, inBlock }, use, signal) => {
+      const part = await loader.read(key, inBlock, { whole: true, signal });
+      try {
+        use(part.bytes);
+      } finally {
+        part.release();
+      }
+    },
+    ...{ blocks, blockBytes: volume.setting.blockBytes },
+    newSliceId: (signal) => writer.newSliceId(signal),
+  });
+  return { writer, blocks, compactor: upkeep.compactor(rewriter) };
 }
 
 /**
@@ -46,7 +60,7 @@ export async function openWriter(
   { volume, session, onUnfit }: Omit<WritingParts, 'path'>,
   context: DaemonContext,
   shutdown: ShutdownStack,
-): Promise<MetaWriter> {
+): Promise<WriterWithUpkeep> {
   const { signal } = new AbortController();
   const { meta: engine, setting, upload } = volume;
   const objects = new SliceRemover(upload, setting.blockBytes);
@@ -65,5 +79,5 @@ export async function openWriter(
     }
     await upkeep.cleanSessions(inTime);
   });
-  return writer;
+  return { writer, upkeep };
 }

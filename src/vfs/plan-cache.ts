@@ -2,6 +2,7 @@ import { type Piece, resolveSlices } from '../block/read-plan.ts';
 import type { SliceRecord } from '../block/slice-record.ts';
 import type { MetaReader } from '../meta/engine.ts';
 import { FsError } from '../posix/errno.ts';
+import type { Ino } from '../posix/ino.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { withDeadline } from '../runtime/deadline.ts';
 import { abortable } from '../runtime/abortable.ts';
@@ -15,6 +16,12 @@ export interface PlanCacheOptions {
   readonly piecesMax: number;
   /** Bound of one request for a slice list. */
   readonly timeoutMs: number;
+  /** Told of each slice list that was asked for, and of the pieces that it makes. */
+  readonly onLoaded?: (
+    at: { readonly ino: Ino; readonly index: number },
+    records: readonly SliceRecord[],
+    pieces: readonly Piece[],
+  ) => void;
 }
 
 /** Reading plans of chunks, per content version, in bounded memory (least recently used goes). */
@@ -75,10 +82,12 @@ export class PlanCache {
   }
 
   #fetch(version: FileVersion, index: number, name: string): Promise<readonly Piece[]> {
-    const { clock, timeoutMs } = this.#options;
+    const { clock, timeoutMs, onLoaded } = this.#options;
     const what = `slices of chunk ${index} of inode ${version.ino}`;
     const loading = withDeadline(clock, { what, timeoutMs }, async (signal) => {
-      const pieces = resolveSlices(await this.#records(version, index, signal));
+      const records = await this.#records(version, index, signal);
+      const pieces = resolveSlices(records);
+      onLoaded?.({ ino: version.ino, index }, records, pieces);
       if (this.#loading.get(name) === loading) this.#keep({ version, index, pieces });
       return pieces;
     });

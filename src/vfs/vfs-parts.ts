@@ -9,11 +9,13 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { InternalSources } from './internal/internal-files.ts';
 import type { VfsOptions } from './options.ts';
+import type { Compactor } from './write/compactions.ts';
 
 /** What makes a mount one that can write. */
 export interface VfsWriting {
   readonly writer: MetaWriter;
   readonly blocks: BlockSink;
+  readonly compactor: Compactor;
 }
 
 /** What the file system is made of. */

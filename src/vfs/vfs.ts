@@ -82,7 +82,7 @@ export class Vfs implements FuseFileSystem {
     const [{ blockBytes }, timeoutMs] = [setting, options.ioTimeoutMs];
     this.#parts = parts;
     this.#root = new RootMap(options.rootIno);
-    this.#plans = new PlanCache({ meta, clock, piecesMax: options.planPiecesMax, timeoutMs });
+    this.#plans = this.#createPlans();
     this.#publisher = new ExtentPublisher(loader, this.#plans, blockBytes);
     const files = this.#createOpenFiles();
     this.#openFiles = files;
@@ -111,7 +111,8 @@ export class Vfs implements FuseFileSystem {
     const { fileAheadBytes: budgetBytes, openCacheLimit: filesKept } = options;
     const bringing = { ...parts, ...data, files, told, catchUp, budgetBytes, filesKept };
     this.#fileAhead = new FileAhead(bringing);
-    this.#writing = parts.writing && new Writing(parts, parts.writing, files);
+    const changed = { openFiles: files, plans: this.#plans };
+    this.#writing = parts.writing && new Writing(parts, parts.writing, changed);
     this.#files = new Files({
       ...{ ...shared, ...data, ...from },
       ...{ fileAhead: this.#fileAhead, writing: this.#writing?.forFiles },
@@ -352,6 +353,15 @@ export class Vfs implements FuseFileSystem {
       this.#shortcut?.pause(watched);
     };
     return new AccessLog({ ...this.#parts, onWatched });
+  }
+
+  #createPlans(): PlanCache {
+    const { meta, clock, options } = this.#parts;
+    return new PlanCache({
+      ...{ meta, clock, piecesMax: options.planPiecesMax, timeoutMs: options.ioTimeoutMs },
+      onLoaded: ({ ino, index }, records, pieces) =>
+        this.#writing?.compactions.noteRead(ino, index, records, pieces.length),
+    });
   }
 
   #createOpenFiles(): OpenFiles {

@@ -1,6 +1,6 @@
 import { MetaError, type MetaReader } from '../../meta/engine.ts';
 import { ROOT_CALLER } from '../../meta/caller.ts';
-import type { DataWriter } from '../../meta/writer.ts';
+import type { Committed, DataWriter } from '../../meta/writer.ts';
 import type { Attr, Timespec } from '../../posix/attr.ts';
 import { FsError } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
@@ -8,12 +8,14 @@ import type { Clock } from '../../runtime/clock.ts';
 import { sleep, withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Counter, Metrics } from '../../runtime/metrics.ts';
+import type { Compactions } from './compactions.ts';
 import type { WriteSlice } from './write-slice.ts';
 
 /** What commits work with. */
 export interface CommitRunParts {
   readonly meta: MetaReader;
   readonly writer: DataWriter;
+  readonly compactions: Pick<Compactions, 'noteCommit'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -64,7 +66,12 @@ export class CommitRun {
         if (done !== undefined) return done;
         if (mayBeDone) await this.#renew(ino, slices);
         mayBeDone = false;
-        return await this.#attempt(ino, slices, mtime);
+        const { attr, recordCounts } = await this.#attempt(ino, slices, mtime);
+        const { compactions } = this.#parts;
+        await Promise.all(
+          slices.map(({ index }, at) => compactions.noteCommit(ino, index, recordCounts[at] ?? 0)),
+        );
+        return attr;
       } catch (error) {
         const isOver = error instanceof FsError || clock.nowMs() >= giveUpMs;
         if (isOver || !mayPass(error)) throw error;
@@ -77,13 +84,13 @@ export class CommitRun {
     }
   }
 
-  #attempt(ino: Ino, slices: readonly WriteSlice[], mtime: Timespec): Promise<Attr> {
+  #attempt(ino: Ino, slices: readonly WriteSlice[], mtime: Timespec): Promise<Committed> {
     const { clock, writer } = this.#parts;
     const commits = slices.map((slice) => ({ index: slice.index, record: slice.record() }));
     const wait = { what: `commit to inode ${ino}`, timeoutMs: ATTEMPT_TIMEOUT_MS };
     return withDeadline(clock, wait, async (signal) => {
       const call = { caller: ROOT_CALLER, signal };
-      return (await writer.commitSlices(ino, commits, mtime, call)).attr;
+      return await writer.commitSlices(ino, commits, mtime, call);
     });
   }
 

@@ -9,6 +9,7 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { OpenFiles } from '../open-files.ts';
 import { BlockBuffers } from './block-buffers.ts';
+import type { Compactions } from './compactions.ts';
 import { CommitRun } from './commit-run.ts';
 import { FileWriter } from './file-writer.ts';
 import { WriteAbortedError } from './write-error.ts';
@@ -20,6 +21,7 @@ export interface WritersParts {
   readonly meta: MetaReader;
   readonly writer: DataWriter;
   readonly blocks: BlockSink;
+  readonly compactions: Pick<Compactions, 'noteCommit'>;
   readonly openFiles: OpenFiles;
   readonly blockBytes: number;
   /** Memory for bytes that are not in the object store yet. */

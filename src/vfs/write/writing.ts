@@ -2,8 +2,10 @@ import type { Ino } from '../../posix/ino.ts';
 import type { FilesWriting } from '../files.ts';
 import type { LoggedCalls } from '../internal/logged-calls.ts';
 import type { OpenFile, OpenFiles } from '../open-files.ts';
+import type { PlanCache } from '../plan-cache.ts';
 import type { RootMap } from '../root-map.ts';
 import type { VfsParts, VfsWriting } from '../vfs-parts.ts';
+import { Compactions } from './compactions.ts';
 import { VfsMutations } from './vfs-mutations.ts';
 import type { WriteParts } from './write-parts.ts';
 import { Writers } from './writers.ts';
@@ -13,19 +15,35 @@ const WRITE_SHARE = 0.5;
 
 /** What a mount has that can write. */
 export class Writing {
+  /** What makes one slice of many. */
+  readonly compactions: Compactions;
   readonly #parts: VfsParts;
   readonly #own: VfsWriting;
   readonly #openFiles: OpenFiles;
   readonly #writers: Writers;
   #mutations: VfsMutations | undefined;
 
-  constructor(parts: VfsParts, own: VfsWriting, openFiles: OpenFiles) {
+  constructor(
+    parts: VfsParts,
+    own: VfsWriting,
+    { openFiles, plans }: { readonly openFiles: OpenFiles; readonly plans: PlanCache },
+  ) {
     const bufferBytes = parts.options.bufferBytes * WRITE_SHARE;
     const { blockBytes } = parts.setting;
     this.#parts = parts;
     this.#own = own;
     this.#openFiles = openFiles;
-    this.#writers = new Writers({ ...parts, ...own, openFiles, bufferBytes, blockBytes });
+    this.compactions = new Compactions({
+      ...parts,
+      ...own,
+      onMoved: (ino, index) => {
+        const file = openFiles.find(ino);
+        if (file !== undefined) plans.drop(file.version, index);
+      },
+    });
+    const { compactions } = this;
+    const shared = { openFiles, compactions, bufferBytes, blockBytes };
+    this.#writers = new Writers({ ...parts, ...own, ...shared });
   }
 
   /** What opening files needs. */
@@ -71,7 +89,7 @@ export class Writing {
   }
 
   /** Commits what was written. Never rejects. */
-  stop(): Promise<void> {
-    return this.#writers.stop();
+  async stop(): Promise<void> {
+    await Promise.all([this.compactions.stop(), this.#writers.stop()]);
   }
 }

@@ -25,7 +25,8 @@ function setUp(bufferBytes = 1 << 20) {
   const surroundings = { clock, metrics, logger: silentLogger };
   const { meta, writer: dataWriter, blocks } = volume;
   const parts = { meta, writer: dataWriter, blocks, openFiles, blockBytes: BLOCK, bufferBytes };
-  const writers = new Writers({ ...surroundings, ...parts });
+  const compactions = { noteCommit: async () => undefined };
+  const writers = new Writers({ ...surroundings, ...parts, compactions });
   const writer = writers.open(FILE_INO);
   return { volume, clock, metrics, openFiles, file, writers, writer };
 }
