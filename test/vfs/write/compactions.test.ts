@@ -69,7 +69,7 @@ describe('chunks are compacted', () => {
       void compactions.noteCommit(INO, 0, 2500).then(() => (isOn = true));
       await settle();
       expect(isOn).toBe(false);
-      if (late) clock.advance(60_000);
+      if (late) void clock.advance(60_000);
       else begun[0]?.end.resolve(true);
       await settle();
       expect(isOn).toBe(true);
@@ -85,7 +85,7 @@ describe('chunks are compacted', () => {
     expect(begun).toHaveLength(1);
     expect(begun[0]?.signal.aborted).toBe(false);
     await settle();
-    clock.advance(5_000);
+    void clock.advance(5_000);
     await stopped;
     expect(begun[0]?.signal.aborted).toBe(true);
   });
