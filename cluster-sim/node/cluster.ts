@@ -8,6 +8,7 @@ import type { ControlTraffic } from '../network/sim-control.ts';
 import { type OriginQuality, SimOrigin } from '../origin/sim-origin.ts';
 import { SimVolume, type VolumeShape } from '../origin/sim-volume.ts';
 import type { World } from '../world/world.ts';
+import { SimMemory } from './sim-memory.ts';
 import type { NodeSettings } from './node-settings.ts';
 import { SimNode } from './sim-node.ts';
 import { VOLUME_UUID } from './volume-uuid.ts';
@@ -29,6 +30,7 @@ export interface ClusterShape {
 export class Cluster {
   readonly world: World;
   readonly machines = new Machines();
+  readonly memory = new SimMemory();
   readonly fabric: Fabric;
   readonly rules: LinkRules;
   readonly volume: SimVolume;
@@ -54,6 +56,11 @@ export class Cluster {
     this.origin = new SimOrigin(world, this.volume, shape.origin);
     this.key = deriveGroupKey(Buffer.from(planting.secret ?? MEMBERS_SECRET), VOLUME_UUID);
     this.nodes = Array.from({ length: shape.nodes }, () => new SimNode(this, this.machines.add()));
+  }
+
+  /** Gives back what the next simulation can use again. Nothing may happen in this one any more. */
+  close(): void {
+    this.memory.close();
   }
 
   /** Nodes whose process runs and takes part. */

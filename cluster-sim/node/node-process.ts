@@ -67,6 +67,7 @@ export class NodeProcess {
       metrics: this.metrics,
       libc: undefined,
       files: this.files,
+      memory: cluster.memory,
     };
     const settings = planting.settings?.(cluster.settings) ?? cluster.settings;
     const config = configOf(settings);

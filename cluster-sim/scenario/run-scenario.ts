@@ -65,7 +65,16 @@ class ScenarioRun {
     this.#watch = new InFlightWatch(this.#cluster);
   }
 
+  /** Once. */
   async run(): Promise<RunResult> {
+    try {
+      return await this.#run();
+    } finally {
+      this.#cluster.close();
+    }
+  }
+
+  async #run(): Promise<RunResult> {
     if ((await this.#phase('start', this.#startAll(), START_LIMIT_MS)) && (await this.#agreed())) {
       this.#watch.begin();
       await this.#loaded();

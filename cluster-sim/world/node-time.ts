@@ -11,6 +11,8 @@ export interface ClockSkew {
 
 /** 2023-11-14, so that wall times look like wall times. */
 const WALL_START_MS = 1_700_000_000_000;
+/** @see setTimeout of Node */
+const TIMER_MS_MIN = 1;
 
 /**
  * Time of one process of a node, from its start to its end. All that reaches the process from
@@ -61,7 +63,8 @@ export class NodeTime implements Clock {
   }
 
   setTimer(delayMs: number, run: () => void): Timer {
-    return this.after(delayMs / this.#skew.rate, run);
+    // As Node does it: who waits for what rounding leaves of a time would wait in no time for ever.
+    return this.after(Math.max(delayMs, TIMER_MS_MIN) / this.#skew.rate, run);
   }
 
   /**

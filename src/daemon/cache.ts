@@ -50,6 +50,7 @@ export function createCache(
   const sums = SumTable.create(memorySlots);
   const tier = new MemoryTierArena({
     ...context,
+    libc: context.memory ?? context.libc,
     memory,
     index,
     leases,

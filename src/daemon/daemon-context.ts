@@ -3,6 +3,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
 import type { Libc } from '../runtime/system/libc.ts';
+import type { MemoryCalls } from '../runtime/system/shared-memory.ts';
 import type { FileCalls } from '../store/file-calls.ts';
 
 /** The surroundings that every part of a daemon is given. */
@@ -16,4 +17,6 @@ export interface DaemonContext {
   readonly libc: Libc | undefined;
   /** What the disk tier calls; the machine's own when left out. */
   readonly files?: FileCalls | undefined;
+  /** Where the memory tier's memory comes from; `libc` when left out. */
+  readonly memory?: MemoryCalls | undefined;
 }

@@ -4,8 +4,7 @@ import type { LeaseTable } from '../runtime/lease-table.ts';
 import { LeaseKind } from '../runtime/lease-table.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
-import type { Libc } from '../runtime/system/libc.ts';
-import type { SharedMemory } from '../runtime/system/shared-memory.ts';
+import type { MemoryCalls, SharedMemory } from '../runtime/system/shared-memory.ts';
 import { allocateSharedMemory } from '../runtime/system/shared-memory.ts';
 import type { Room } from './arena.ts';
 import { Arena } from './arena.ts';
@@ -38,7 +37,8 @@ export interface MemoryTierOptions {
   readonly leases: LeaseTable;
   /** At least {@link memorySlotCount} slots of `leases`, for this tier alone. */
   readonly slots: SlotRange;
-  readonly libc: Libc | undefined;
+  /** Undefined: the memory is a SharedArrayBuffer. */
+  readonly libc: MemoryCalls | undefined;
   readonly metrics: Metrics;
   readonly random: Random;
   readonly eviction: EvictionName;

@@ -8,6 +8,9 @@ const MAP_PRIVATE_ANONYMOUS_NORESERVE = 0x02 | 0x20 | 0x4000;
 const MADV_HUGEPAGE = 14;
 const HUGE_PAGE_BYTES = 2 * 1024 * 1024;
 
+/** The calls that memory takes. */
+export type MemoryCalls = Pick<Libc, 'mmap' | 'munmap' | 'madvise' | 'view' | 'errno'>;
+
 /** The machine has no such amount of memory. */
 export class OutOfMemoryError extends CodedError<'out-of-memory'> {}
 
@@ -31,7 +34,10 @@ export interface SharedMemory {
  *
  * @throws OutOfMemoryError when the address space cannot be had
  */
-export function allocateSharedMemory(libc: Libc | undefined, sizeBytes: number): SharedMemory {
+export function allocateSharedMemory(
+  libc: MemoryCalls | undefined,
+  sizeBytes: number,
+): SharedMemory {
   if (libc === undefined) {
     const buffer = new SharedArrayBuffer(sizeBytes);
     return { bytes: new Uint8Array(buffer), base: 0, buffer, free: () => undefined };
@@ -67,7 +73,7 @@ export function placeOf({ base, bytes, buffer }: SharedMemory): SharedMemoryPlac
 
 /** The same memory in another thread, which must not outlive it. @param libc - when addresses are used */
 export function attachSharedMemory(
-  libc: Libc | undefined,
+  libc: MemoryCalls | undefined,
   { base, sizeBytes, buffer }: SharedMemoryPlace,
 ): Pick<SharedMemory, 'bytes' | 'base'> {
   if (buffer !== undefined) return { base, bytes: new Uint8Array(buffer) };
