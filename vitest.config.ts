@@ -13,6 +13,7 @@ const SPECIAL_FOLDERS = ['contract', 'integration', 'fuzz', 'tooling', 'simulati
  * unit tests and each other, which spares a run some minutes.
  */
 const BESIDE_OTHERS = [
+  'clone',
   'compaction',
   'config',
   'disk-tier-crash',

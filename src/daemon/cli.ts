@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { CodedError } from '../runtime/coded-error.ts';
 import { BACKGROUND_MARK, reportToParent, runInBackground } from './background.ts';
+import { describeClone } from './clone-command.ts';
 import { describeConfig } from './config-command.ts';
 import { describeFormat } from './format-command.ts';
 import { describeFsck } from './fsck-command.ts';
@@ -100,6 +101,7 @@ function buildProgram(): Command {
     .action((target: string, options: { json?: boolean }) =>
       printInfo(target, { json: options.json === true }),
     );
+  describeClone(program.command('clone'));
   describeSummary(program.command('summary'));
   describeRmr(program.command('rmr'));
   describeQuota(program.command('quota'));

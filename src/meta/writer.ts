@@ -56,6 +56,16 @@ export interface Renamed {
   readonly replaced: Unlinked | undefined;
 }
 
+/** How a tree is copied. */
+export interface CloneOptions {
+  /** Owner, mode and times stay as they are; else they are those of something new. */
+  readonly preserve: boolean;
+  /** Bits that modes lose; without `preserve`. */
+  readonly umask: number;
+  /** Called for each inode that was copied. */
+  readonly onCopied?: () => void;
+}
+
 /** How rename(2) treats an existing name; the two exclude each other. */
 export interface RenameFlags {
   /** An existing name is EEXIST. */
@@ -110,6 +120,14 @@ export interface NameWriter {
    *   below itself)
    */
   rename(from: NameAt, to: NameAt, flags: RenameFlags, call: WriteCall): Promise<Renamed>;
+  /**
+   * Copies a tree without its data: files share their slices with the source's. A directory gets its
+   * name when all that is in it is there; what is removed meanwhile may be missing, a hard link
+   * becomes a file of its own.
+   *
+   * @throws FsError EEXIST, EPERM (out of the trash); nothing is left then. The signal's reason
+   */
+  clone(source: Ino, at: NameAt, options: CloneOptions, call: WriteCall): Promise<void>;
 }
 
 /** Operations on what is stored for one inode. All throw FsError ENOENT and MetaError. */

@@ -226,7 +226,7 @@ export class Vfs implements FuseFileSystem {
 
   write(context: FuseContext, ino: Ino, fh: bigint, data: NewBytes): Promise<number> {
     const work = async () => {
-      if (this.#internals.owns(fh)) return this.#internals.write(fh, data.bytes);
+      if (this.#internals.owns(fh)) return this.#internals.write(context, fh, data.bytes);
       if (this.mutations === undefined) throw new FsError('EROFS');
       return await this.mutations.data.write(context, fh, data);
     };
@@ -381,6 +381,7 @@ export class Vfs implements FuseFileSystem {
     return new InternalFiles({
       ...this.#parts,
       root: this.#root,
+      clone: this.#writing?.cloner(this.#root),
       jobs: this.#jobs,
       sources: internals,
       accessLog,

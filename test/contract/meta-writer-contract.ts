@@ -1,5 +1,6 @@
 import { describe } from 'vitest';
 import { attrsContract } from './meta-writer-attrs.ts';
+import { cloneContract } from './meta-writer-clone.ts';
 import { crowdContract } from './meta-writer-crowd.ts';
 import { dataContract } from './meta-writer-data.ts';
 import { limitsContract } from './meta-writer-limits.ts';
@@ -18,6 +19,7 @@ export function metaWriterContract(name: string, make: MakeVolume): void {
     dataContract(make);
     limitsContract(make);
     trashContract(make);
+    cloneContract(make);
     locksContract(make);
     upkeepContract(make);
     crowdContract(make);

@@ -19,6 +19,8 @@ export class RedisKeys {
   readonly nextChunk: string;
   readonly nextTrash: string;
   readonly delfiles: string;
+  /** Directories that are being cloned, with the time of each. */
+  readonly detachedNodes: string;
   readonly delSlices: string;
   readonly sliceRef: string;
   readonly dirDataLength: string;
@@ -48,6 +50,7 @@ export class RedisKeys {
     this.nextChunk = `${prefix}nextchunk`;
     this.nextTrash = `${prefix}nextTrash`;
     this.delfiles = `${prefix}delfiles`;
+    this.detachedNodes = `${prefix}detachedNodes`;
     this.delSlices = `${prefix}delSlices`;
     this.sliceRef = `${prefix}sliceRef`;
     this.dirDataLength = `${prefix}dirDataLength`;

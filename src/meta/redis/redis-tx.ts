@@ -141,6 +141,14 @@ export class RedisTx extends RedisTxReads implements MetaTx {
     this.#queue(['ZADD', this.keys.delfiles, String(this.now.seconds), `${ino}:${length}`]);
   }
 
+  putDetached(ino: Ino): void {
+    this.#queue(['ZADD', this.keys.detachedNodes, String(this.now.seconds), String(ino)]);
+  }
+
+  dropDetached(ino: Ino): void {
+    this.#queue(['ZREM', this.keys.detachedNodes, String(ino)]);
+  }
+
   sustain(ino: Ino): void {
     if (this.sid === undefined) return;
     this.#queue(['SADD', this.keys.sustained(this.sid), String(ino)]);

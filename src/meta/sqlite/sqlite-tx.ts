@@ -164,6 +164,15 @@ export class SqliteTx extends SqliteTxReads implements MetaTx {
     this.#run(sql, signed(ino), signed(length), BigInt(this.now.seconds));
   }
 
+  putDetached(ino: Ino): void {
+    const sql = `INSERT INTO ${this.table('detached_node')} (inode, added) VALUES (?, ?)`;
+    this.#run(sql, signed(ino), BigInt(this.now.seconds));
+  }
+
+  dropDetached(ino: Ino): void {
+    this.#deleteOf('detached_node', ino);
+  }
+
   sustain(ino: Ino): void {
     if (this.sid === undefined) return;
     const sql = `INSERT INTO ${this.table('sustained')} (sid, inode) VALUES (?, ?)

@@ -147,6 +147,9 @@ export interface TxWrites {
   dropDeletion(ino: Ino, length: bigint): void;
   /** The file's data is to be deleted. */
   queueDeletion(ino: Ino, length: bigint): void;
+  /** A directory without a name, which is to get one; others may remove it after a day. */
+  putDetached(ino: Ino): void;
+  dropDetached(ino: Ino): void;
   sustain(ino: Ino): void;
   /** @param sid - whose */
   unsustain(ino: Ino, sid: bigint): void;

@@ -8,6 +8,7 @@ import type { IdBatch } from '../id-batch.ts';
 import type { SetAttr } from '../set-attr.ts';
 import type {
   AllocateMode,
+  CloneOptions,
   Committed,
   CopyRange,
   Created,
@@ -26,6 +27,7 @@ import type { LockKeeper } from './lock-keeper.ts';
 import type { Usage } from './meta-tx.ts';
 import type { OpenTable } from './open-table.ts';
 import { sumTree } from './sum-directory.ts';
+import { TreeClone } from './tree-clone.ts';
 import type { TrashHours } from './trash-hours.ts';
 import type { RemovedName } from './unlink.ts';
 import type { WriteRunner } from './write-runner.ts';
@@ -113,6 +115,13 @@ export class VolumeWriter implements MetaWriter {
     const args = { parent, name: own(name), trash, caller };
     const removed = await this.#runner.run('removeDirectory', args, { turns: [parent], signal });
     return this.#noteRemoved(removed);
+  }
+
+  async clone(source: Ino, at: NameAt, options: CloneOptions, call: WriteCall): Promise<void> {
+    checkAddable(at.parent, at.name);
+    if (isTrashIno(source)) throw new FsError('EPERM', 'the trash');
+    const to = { parent: at.parent, name: own(at.name) };
+    await new TreeClone({ ...this.#parts, names: this }, options, call).run(source, to);
   }
 
   async rename(

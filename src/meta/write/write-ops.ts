@@ -1,3 +1,4 @@
+import { attachClone, cloneNode, dropClone } from './clone-node.ts';
 import { commitSlices } from './commit-slices.ts';
 import { compactChunk } from './compact-chunk.ts';
 import { copyRange } from './copy-range.ts';
@@ -53,6 +54,9 @@ export const WRITE_OPS = {
   releaseDelayed,
   claimJob,
   compactChunk,
+  cloneNode,
+  attachClone,
+  dropClone,
   setDirQuota,
   removeDirQuota,
 } as const;

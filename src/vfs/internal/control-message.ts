@@ -38,9 +38,23 @@ export interface InfoBody {
   readonly raw: boolean;
 }
 
+/** Body of {@link ControlCommand.clone}. Inode numbers are the mount's. */
+export interface CloneBody {
+  readonly source: bigint;
+  readonly sourceParent: bigint;
+  readonly parent: bigint;
+  readonly name: Uint8Array;
+  readonly umask: number;
+  readonly preserve: boolean;
+}
+
 const HEADER_BYTES = 8;
 const PROGRESS = 0xfe;
+const PROGRESS_BYTES = 17;
 const DATA = 0xff;
+/** Three inodes and the length of the name, which follows. */
+const CLONE_HEAD_BYTES = 25;
+const CLONE_PRESERVE = 2;
 
 /** @param bytes - everything written since the last request */
 export function parseControl(bytes: Uint8Array): ControlParse {
@@ -80,9 +94,42 @@ export function parseInfo(body: Uint8Array): InfoBody | undefined {
   };
 }
 
+/** @returns undefined when the body is no such message */
+export function parseClone(body: Uint8Array): CloneBody | undefined {
+  if (body.byteLength < CLONE_HEAD_BYTES) return undefined;
+  const view = viewOf(body);
+  const at = CLONE_HEAD_BYTES + view.getUint8(CLONE_HEAD_BYTES - 1);
+  // How many copies go side by side came later, and is for us to say.
+  if (body.byteLength !== at + 3 && body.byteLength !== at + 4) return undefined;
+  return {
+    ...{ source: view.getBigUint64(0), sourceParent: view.getBigUint64(8) },
+    ...{ parent: view.getBigUint64(16), name: body.slice(CLONE_HEAD_BYTES, at) },
+    ...{ umask: view.getUint16(at), preserve: (view.getUint8(at + 2) & CLONE_PRESERVE) !== 0 },
+  };
+}
+
+/** A request to clone. */
+export function cloneRequest(clone: CloneBody): Uint8Array {
+  const { source, sourceParent, parent, name, umask, preserve } = clone;
+  const bodyBytes = CLONE_HEAD_BYTES + name.byteLength + 3;
+  const request = new Uint8Array(HEADER_BYTES + bodyBytes);
+  const view = viewOf(request);
+  view.setUint32(0, ControlCommand.clone);
+  view.setUint32(4, bodyBytes);
+  [source, sourceParent, parent].forEach((ino, index) => {
+    view.setBigUint64(HEADER_BYTES + 8 * index, ino);
+  });
+  const at = HEADER_BYTES + CLONE_HEAD_BYTES;
+  view.setUint8(at - 1, name.byteLength);
+  request.set(name, at);
+  view.setUint16(at + name.byteLength, umask);
+  view.setUint8(at + name.byteLength + 2, preserve ? CLONE_PRESERVE : 0);
+  return request;
+}
+
 /** How far a job is; which numbers depends on the command. */
 export function progressItem(first: number | bigint, second: number | bigint): Uint8Array {
-  const item = new Uint8Array(17);
+  const item = new Uint8Array(PROGRESS_BYTES);
   const view = viewOf(item);
   view.setUint8(0, PROGRESS);
   view.setBigUint64(1, BigInt(first));
@@ -98,6 +145,27 @@ export function dataItem(value: unknown): Uint8Array {
   view.setUint8(0, DATA);
   view.setUint32(1, text.byteLength);
   return Buffer.concat([head, text]);
+}
+
+/** A part of an answer, as a tool gets it. */
+export type ControlItem = { readonly sizeBytes: number } & (
+  | { readonly kind: 'progress'; readonly first: bigint; readonly second: bigint }
+  | { readonly kind: 'end'; readonly errno: number }
+);
+
+/**
+ * The first item of an answer without data.
+ *
+ * @returns undefined when it is not all there
+ */
+export function nextItem(bytes: Uint8Array): ControlItem | undefined {
+  const [kind] = bytes;
+  if (kind === undefined) return undefined;
+  if (kind !== PROGRESS) return { kind: 'end', errno: kind, sizeBytes: 1 };
+  if (bytes.byteLength < PROGRESS_BYTES) return undefined;
+  const view = viewOf(bytes);
+  const [first, second] = [view.getBigUint64(1), view.getBigUint64(9)];
+  return { kind: 'progress', first, second, sizeBytes: PROGRESS_BYTES };
 }
 
 /** The end of an answer. @param errno - 0 for success */

@@ -1,3 +1,4 @@
+import type { FuseContext } from '../../fuse/operations.ts';
 import { Errno, FsError } from '../../posix/errno.ts';
 import { toIno } from '../../posix/ino.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
@@ -5,9 +6,11 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { CacheAction, CacheProgress } from '../warm/cache-progress.ts';
 import type { CacheJobs, RunningJob } from '../warm/cache-jobs.ts';
 import {
+  type CloneBody,
   ControlCommand,
   dataItem,
   errnoItem,
+  parseClone,
   parseControl,
   parseFillCache,
   parseInfo,
@@ -27,8 +30,19 @@ const REQUESTS_MAX = 16;
 const ACTIONS: readonly CacheAction[] = ['warm', 'evict', 'check'];
 const PARALLEL_MAX = 1_000;
 
+/** Who uses `.control`. */
+export type ControlUser = Pick<FuseContext, 'uid' | 'gid'>;
+
+/** Copies a tree by its metadata. Inode numbers are the mount's. @throws FsError */
+export type CloneTree = (
+  clone: CloneBody,
+  how: { user: ControlUser; onCopied: () => void; signal: AbortSignal },
+) => Promise<void>;
+
 /** What a {@link ControlSession} works with. */
 export interface ControlParts extends ReportParts {
+  /** Undefined: the volume cannot be changed through this mount. */
+  readonly clone?: CloneTree | undefined;
   readonly jobs: CacheJobs;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -51,7 +65,7 @@ export class ControlSession {
    *
    * @throws FsError EFBIG for more than any request has; EBUSY when too many are under way
    */
-  write(bytes: Uint8Array): void {
+  write(bytes: Uint8Array, user: ControlUser): void {
     if (this.#pending.byteLength + bytes.byteLength > REQUEST_BYTES_MAX) {
       this.#pending = new Uint8Array();
       throw new FsError('EFBIG', 'a request to .control is too long');
@@ -64,7 +78,7 @@ export class ControlSession {
     // The writer's position stands behind its request: there it looks for the answer.
     this.#stream.append(pending);
     if (parsed.kind === 'broken') this.#stream.append(errnoItem(Errno.EIO));
-    else void this.#run(parsed.command, parsed.body);
+    else void this.#run(parsed.command, parsed.body, user);
   }
 
   /** @throws FsError EIO for a part that was dropped */
@@ -78,10 +92,10 @@ export class ControlSession {
   }
 
   /** Never rejects: every request gets an answer. */
-  async #run(command: number, body: Uint8Array): Promise<void> {
+  async #run(command: number, body: Uint8Array, user: ControlUser): Promise<void> {
     this.#running += 1;
     try {
-      this.#stream.append(await this.#answer(command, body));
+      this.#stream.append(await this.#answer(command, body, user));
     } catch (error) {
       const { logger } = this.#parts;
       if (!this.#closing.signal.aborted) {
@@ -93,7 +107,7 @@ export class ControlSession {
     }
   }
 
-  #answer(command: number, body: Uint8Array): Promise<Uint8Array> {
+  #answer(command: number, body: Uint8Array, user: ControlUser): Promise<Uint8Array> {
     switch (command) {
       case ControlCommand.fillCache:
         return this.#fillCache(body);
@@ -101,8 +115,9 @@ export class ControlSession {
         return this.#info(body);
       case ControlCommand.legacyInfo:
         return this.#legacyInfo(body);
-      case ControlCommand.rmr:
       case ControlCommand.clone:
+        return this.#clone(body, user);
+      case ControlCommand.rmr:
       case ControlCommand.compact:
         this.#parts.logger.info({ command }, 'a tool wants to change the volume');
         return Promise.resolve(errnoItem(Errno.EROFS));
@@ -122,6 +137,18 @@ export class ControlSession {
     if (background) return dataItem(cacheResponse(action, undefined));
     await this.#follow(job);
     return dataItem(cacheResponse(action, job.progress));
+  }
+
+  async #clone(body: Uint8Array, user: ControlUser): Promise<Uint8Array> {
+    const { clone } = this.#parts;
+    if (clone === undefined) return errnoItem(Errno.EROFS);
+    const request = parseClone(body);
+    if (request === undefined) return errnoItem(Errno.EINVAL);
+    let copied = 0;
+    const onCopied = () => void (copied += 1);
+    const copying = clone(request, { user, onCopied, signal: this.#closing.signal });
+    await this.#withProgress(copying, () => [copied, copied]);
+    return errnoItem(0);
   }
 
   async #follow(job: RunningJob): Promise<void> {

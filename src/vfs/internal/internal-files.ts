@@ -11,7 +11,7 @@ import { O_ACCMODE } from '../../posix/open-flags.ts';
 import { HandleTable } from '../handle-table.ts';
 import { VirtualIno } from '../virtual-nodes.ts';
 import type { AccessLog, AccessLogReader } from './access-log.ts';
-import { type ControlParts, ControlSession } from './control-session.ts';
+import { type ControlParts, ControlSession, type ControlUser } from './control-session.ts';
 
 /** What the virtual files show, made elsewhere. */
 export interface InternalSources {
@@ -79,10 +79,10 @@ export class InternalFiles {
   }
 
   /** @throws FsError EBADF, EFBIG, EBUSY */
-  write(fh: bigint, bytes: Uint8Array): number {
+  write(user: ControlUser, fh: bigint, bytes: Uint8Array): number {
     const opened = this.#handles.get(numberOf(fh));
     if (opened.kind !== 'control') throw new FsError('EBADF');
-    opened.session.write(bytes);
+    opened.session.write(bytes, user);
     return bytes.byteLength;
   }
 

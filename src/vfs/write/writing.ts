@@ -1,5 +1,6 @@
-import type { Ino } from '../../posix/ino.ts';
+import { type Ino, toIno } from '../../posix/ino.ts';
 import type { FilesWriting } from '../files.ts';
+import type { CloneTree } from '../internal/control-session.ts';
 import type { LoggedCalls } from '../internal/logged-calls.ts';
 import type { OpenFile, OpenFiles } from '../open-files.ts';
 import type { PlanCache } from '../plan-cache.ts';
@@ -86,6 +87,18 @@ export class Writing {
     if (file.pending === undefined) return;
     if (range === undefined) await this.#writers.flush(file.ino, signal);
     else await this.#writers.settle(file.ino, range, signal);
+  }
+
+  /** What answers `juicefs clone`. Whoever asks is not checked by the kernel. */
+  cloner(root: RootMap): CloneTree {
+    return async ({ source, parent, name, umask, preserve }, { user, onCopied, signal }) => {
+      const ino = root.toVolume(toIno(source));
+      await this.#writers.flush(ino, signal);
+      const caller = { uid: user.uid, gid: user.gid, gids: [user.gid], checkPerm: true };
+      const at = { parent: root.toVolume(toIno(parent)), name };
+      const options = { umask, preserve, onCopied };
+      await this.#own.writer.clone(ino, at, options, { caller, signal });
+    };
   }
 
   /** Commits what was written. Never rejects. */
