@@ -198,13 +198,20 @@ async function receive(
 ): Promise<void> {
   let at = 0;
   let sum = 0;
-  for await (const chunk of body.chunks) {
-    if (signal.aborted) throw abortReason(signal);
-    if (at + chunk.byteLength > into.byteLength) throw corrupt(name, 'is longer than announced');
-    into.set(chunk, at);
-    at += chunk.byteLength;
-    if (body.crc32c !== undefined) sum = crc32cOf(chunk, sum);
+  const onArrival = (readyBytes: number) => {
+    if (body.crc32c !== undefined) sum = crc32cOf(into.subarray(at, readyBytes), sum);
+    at = readyBytes;
     if (at < into.byteLength) onReady?.(at);
+  };
+  if (body.readInto !== undefined) {
+    await body.readInto(into, onArrival);
+  } else {
+    for await (const chunk of body.chunks) {
+      if (signal.aborted) throw abortReason(signal);
+      if (at + chunk.byteLength > into.byteLength) throw corrupt(name, 'is longer than announced');
+      into.set(chunk, at);
+      onArrival(at + chunk.byteLength);
+    }
   }
   if (at !== into.byteLength) throw corrupt(name, `ends after ${at} of ${into.byteLength} bytes`);
   if (body.crc32c !== undefined && sum !== body.crc32c) {

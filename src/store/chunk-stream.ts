@@ -1,3 +1,5 @@
+import type { ObjectBody, ReadInto } from './object-store.ts';
+
 /** Where the chunks of a {@link chunkStream} come from. */
 export interface ChunkReader {
   /** The next chunk; undefined at the end. A chunk is the caller's to keep. */
@@ -40,24 +42,52 @@ export function chunkStream(reader: ChunkReader): AsyncIterableIterator<Uint8Arr
   };
 }
 
-/** Gets told about the chunks of a body; see {@link watchChunks}. */
-export interface ChunkWatcher {
-  onChunk?(chunk: Uint8Array): void;
+/** Gets told about the bytes of a body; see {@link watchBody}. */
+export interface BodyWatcher {
+  /** So many more have come. */
+  onBytes?(count: number): void;
   /** Called once: at the end, on leaving early, or with the error. */
   onEnd(error?: unknown): void;
 }
 
-/** Passes chunks on as they are and tells `watcher` about them. */
-export function watchChunks(
-  chunks: AsyncIterable<Uint8Array>,
-  watcher: ChunkWatcher,
-): AsyncIterableIterator<Uint8Array> {
-  const source = chunks[Symbol.asyncIterator]();
+/** Passes a body on as it is and tells `watcher` about it, in whatever way it is read. */
+export function watchBody(body: ObjectBody, watcher: BodyWatcher): ObjectBody {
   let ended = false;
   const end = (error?: unknown) => {
     if (!ended) watcher.onEnd(error);
     ended = true;
   };
+  const readInto = body.readInto && watchedReadInto(body.readInto, watcher, end);
+  return { ...body, chunks: watchedChunks(body.chunks, watcher, end), readInto };
+}
+
+function watchedReadInto(
+  readInto: ReadInto,
+  watcher: BodyWatcher,
+  end: (error?: unknown) => void,
+): ReadInto {
+  return async (into, onReady) => {
+    let before = 0;
+    try {
+      await readInto(into, (readyBytes) => {
+        watcher.onBytes?.(readyBytes - before);
+        before = readyBytes;
+        onReady(readyBytes);
+      });
+      end();
+    } catch (error) {
+      end(error);
+      throw error;
+    }
+  };
+}
+
+function watchedChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  watcher: BodyWatcher,
+  end: (error?: unknown) => void,
+): AsyncIterableIterator<Uint8Array> {
+  const source = chunks[Symbol.asyncIterator]();
   return {
     [Symbol.asyncIterator]() {
       return this;
@@ -66,7 +96,7 @@ export function watchChunks(
       try {
         const result = await source.next();
         if (result.done === true) end();
-        else watcher.onChunk?.(result.value);
+        else watcher.onBytes?.(result.value.byteLength);
         return result;
       } catch (error) {
         end(error);

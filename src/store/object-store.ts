@@ -11,6 +11,15 @@ export type StoreErrorCode = 'not-found' | 'denied' | 'unavailable' | 'corrupt' 
 /** An object could not be read or written; the message names it. */
 export class StoreError extends CodedError<StoreErrorCode> {}
 
+/**
+ * Reads a whole body straight into memory of its length; an alternative to reading its chunks.
+ *
+ * @param into - `sizeBytes` long; nothing is written to it any more once the promise has settled
+ * @param onReady - told how many leading bytes of `into` are there, each time more have come
+ * @throws StoreError; the signal's reason when the GET was aborted. The connection is then free
+ */
+export type ReadInto = (into: Uint8Array, onReady: (readyBytes: number) => void) => Promise<void>;
+
 /** Bytes of an object on their way. */
 export interface ObjectBody {
   /** Number of bytes that `chunks` yields. */
@@ -19,6 +28,8 @@ export interface ObjectBody {
   readonly crc32c: number | undefined;
   /** Must be read to its end, or left by `return()` (leaving a `for await`), which frees the connection. */
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Of stores that can do so, for as long as no chunk was asked for: no chunk by chunk, no copy. */
+  readonly readInto?: ReadInto | undefined;
 }
 
 /** What is known of an object. */

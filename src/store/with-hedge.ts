@@ -5,7 +5,7 @@ import { HedgeBudget } from '../runtime/hedge-budget.ts';
 import { LatencyEstimate } from '../runtime/latency-estimate.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
-import { discardChunks, watchChunks } from './chunk-stream.ts';
+import { discardChunks, watchBody } from './chunk-stream.ts';
 import type { ObjectBody, ObjectStore } from './object-store.ts';
 
 /** A GET is late after three times the p95 of those that were answered, within 1 … 10 s. */
@@ -146,7 +146,7 @@ class Attempt {
       const body = await ask(this.#controller.signal);
       this.tookMs = clock.nowMs() - startMs;
       pace.observe(this.tookMs);
-      return { ...body, chunks: watchChunks(body.chunks, { onEnd }) };
+      return watchBody(body, { onEnd });
     } catch (error) {
       onEnd();
       throw error;

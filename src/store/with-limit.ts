@@ -1,7 +1,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import { DeadlineError, withDeadline } from '../runtime/deadline.ts';
 import { QueueFullError, Semaphore } from '../runtime/semaphore.ts';
-import { watchChunks } from './chunk-stream.ts';
+import { watchBody } from './chunk-stream.ts';
 import { type ObjectStore, StoreError } from './object-store.ts';
 
 /** How much may be under way at once. */
@@ -32,7 +32,7 @@ export function withLimit(store: ObjectStore, options: LimitOptions): ObjectStor
       const leave = await enter(downloads, `GET ${key}`, { ...options, signal });
       try {
         const body = await store.get(key, range, signal);
-        return { ...body, chunks: watchChunks(body.chunks, { onEnd: leave }) };
+        return watchBody(body, { onEnd: leave });
       } catch (error) {
         leave();
         throw error;

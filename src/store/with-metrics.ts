@@ -1,6 +1,6 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { Counter, Histogram, Metrics } from '../runtime/metrics.ts';
-import { watchChunks } from './chunk-stream.ts';
+import { watchBody } from './chunk-stream.ts';
 import type { ObjectInfo, ObjectStore } from './object-store.ts';
 
 /** JuiceFS's buckets of this histogram: 10 ms × 1.5^n, 25 of them. */
@@ -21,8 +21,7 @@ export function withMetrics(store: ObjectStore, clock: Clock, metrics: Metrics):
     async get(key, range, signal) {
       const request = get.begin(signal);
       try {
-        const body = await store.get(key, range, signal);
-        return { ...body, chunks: watchChunks(body.chunks, request) };
+        return watchBody(await store.get(key, range, signal), request);
       } catch (error) {
         request.onEnd(error);
         throw error;
@@ -54,7 +53,7 @@ async function* watchedList(
 }
 
 interface Request {
-  onChunk(chunk: Uint8Array): void;
+  onBytes(count: number): void;
   onEnd(error?: unknown): void;
 }
 
@@ -89,8 +88,8 @@ class MethodMetrics {
     let bytes = 0;
     let ended = false;
     return {
-      onChunk: (chunk) => {
-        bytes += chunk.byteLength;
+      onBytes: (count) => {
+        bytes += count;
       },
       onEnd: (error) => {
         if (ended) return;

@@ -2,7 +2,13 @@ import type { ByteRange } from '../block/byte-range.ts';
 import type { Clock, Timer } from '../runtime/clock.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import { chunkStream, discardChunks } from './chunk-stream.ts';
-import { type ObjectBody, type ObjectInfo, type ObjectStore, StoreError } from './object-store.ts';
+import {
+  type ObjectBody,
+  type ObjectInfo,
+  type ObjectStore,
+  type ReadInto,
+  StoreError,
+} from './object-store.ts';
 
 /** How long a store may be silent. */
 export interface StoreTimeouts {
@@ -77,11 +83,27 @@ async function get(
       },
       close: () => leave(source, watchdog),
     });
-    return { sizeBytes: body.sizeBytes, crc32c: body.crc32c, chunks };
+    const readInto = body.readInto && timedReadInto(body.readInto, watchdog, options.idleTimeoutMs);
+    return { ...body, chunks, readInto };
   } catch (error) {
     watchdog.dispose();
     throw error;
   }
+}
+
+function timedReadInto(readInto: ReadInto, watchdog: Watchdog, idleTimeoutMs: number): ReadInto {
+  return async (into, onReady) => {
+    try {
+      await watchdog.run(idleTimeoutMs, () =>
+        readInto(into, (readyBytes) => {
+          watchdog.goOn();
+          onReady(readyBytes);
+        }),
+      );
+    } finally {
+      watchdog.dispose();
+    }
+  };
 }
 
 async function* list(
@@ -165,6 +187,11 @@ class Watchdog {
         },
       );
     });
+  }
+
+  /** The running wait has brought something and may last its time once more. */
+  goOn(): void {
+    if (this.#deadlineMs !== undefined) this.#deadlineMs = this.#clock.nowMs() + this.#timeoutMs;
   }
 
   dispose(): void {

@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { crc32cOf } from '../../src/block/checksum.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { BlockOrigin } from '../../src/store/block-origin.ts';
 import { createObjectStore, type StoreTuning } from '../../src/store/create-store.ts';
 import type { ObjectStore } from '../../src/store/object-store.ts';
+import { DirectGet } from '../../src/store/s3/direct-get.ts';
 import { createS3Client } from '../../src/store/s3/s3-client.ts';
 import { parseS3Bucket } from '../../src/store/s3/s3-location.ts';
 import { S3Store } from '../../src/store/s3/s3-store.ts';
@@ -31,21 +33,33 @@ afterAll(() => server.close());
 beforeEach(() => void server.requests.splice(0));
 
 /** The driver alone: one attempt, no deadline. */
-function bareStore(bucket = server.url, accessKey = keys.accessKey): S3Store {
+function bareStore(
+  isDirect: boolean,
+  bucket = server.url,
+  own: { accessKey?: string; sessionToken?: string } = {},
+): S3Store {
   const location = parseS3Bucket(bucket, {});
-  const options = { keys: { ...keys, accessKey }, tls: {}, env: {}, socketsMax: 10 };
+  const options = { keys: { ...keys, ...own }, tls: {}, env: {}, socketsMax: 10 };
+  const client = createS3Client(location, options);
+  const direct = { client, bucket: location.bucket, clock: systemClock, tls: {}, socketsMax: 10 };
   return new S3Store({
-    client: createS3Client(location, options),
+    client,
     bucket: location.bucket,
+    direct: isDirect ? new DirectGet(direct) : undefined,
     displayName: 's3://test/',
     hasChecksums: !location.checksumDisabled,
   });
 }
 
-describe('the S3 driver on its own', () => {
+const WAYS = [
+  ['with GETs past the SDK', true],
+  ['with GETs by the SDK', false],
+] as const;
+
+describe.each(WAYS)('the S3 driver on its own, %s', (_way, isDirect) => {
   let store: S3Store;
   beforeEach(() => {
-    store = bareStore();
+    store = bareStore(isDirect);
   });
   afterEach(() => store.close());
 
@@ -76,7 +90,7 @@ describe('the S3 driver on its own', () => {
   });
 
   test('disable-checksum neither writes nor reports checksums', async () => {
-    const plain = bareStore(`${server.url}?disable-checksum=true`);
+    const plain = bareStore(isDirect, `${server.url}?disable-checksum=true`);
     server.handle(sendObject(bytes, { 'x-amz-meta-crc32c': '1' }));
     const body = await plain.get('v/k', undefined, signal);
     expect(body.crc32c).toBeUndefined();
@@ -94,7 +108,7 @@ describe('the S3 driver on its own', () => {
   });
 
   test('anonymous requests carry no signature', async () => {
-    const unsigned = bareStore(server.url, 'anonymous');
+    const unsigned = bareStore(isDirect, server.url, { accessKey: 'anonymous' });
     server.handle(sendObject(bytes));
     await readBody(await unsigned.get('v/k', undefined, signal));
     expect(server.requests[0]?.headers).not.toHaveProperty('authorization');
@@ -102,10 +116,7 @@ describe('the S3 driver on its own', () => {
   });
 
   test('the session token is sent', async () => {
-    const location = parseS3Bucket(server.url, {});
-    const options = { keys: { ...keys, sessionToken: 'token' }, tls: {}, env: {}, socketsMax: 1 };
-    const client = createS3Client(location, options);
-    const own = new S3Store({ client, bucket: 'bucket', displayName: '', hasChecksums: true });
+    const own = bareStore(isDirect, server.url, { sessionToken: 'token' });
     server.handle(sendObject(bytes));
     await readBody(await own.get('v/k', undefined, signal));
     expect(server.requests[0]?.headers['x-amz-security-token']).toBe('token');
@@ -212,7 +223,7 @@ describe('the S3 driver on its own', () => {
   test('nobody listens', async () => {
     const gone = await startFaultServer();
     await gone.close();
-    const nowhere = bareStore(gone.url);
+    const nowhere = bareStore(isDirect, gone.url);
     await expect(nowhere.get('v/k', undefined, signal)).rejects.toMatchObject({
       code: 'unavailable',
       retryable: true,

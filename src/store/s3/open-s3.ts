@@ -1,6 +1,7 @@
 import { withDeadline } from '../../runtime/deadline.ts';
 import type { DriverContext, StoreSpec } from '../store-spec.ts';
 import { loadTlsOptions } from '../tls-options.ts';
+import { DirectGet } from './direct-get.ts';
 import { createS3Client, locate, type S3ClientOptions } from './s3-client.ts';
 import { type Env, parseMinioBucket, parseS3Bucket } from './s3-location.ts';
 import { S3Store } from './s3-store.ts';
@@ -33,13 +34,23 @@ export async function openS3(
   const wait = { what: `finding bucket ${place.bucket}`, timeoutMs: LOCATE_TIMEOUT_MS, signal };
   const location = await withDeadline(clock, wait, (own) => locate(place, options, own));
   const host = location.endpoint?.replace(/^.*:\/\//, '');
+  const client = createS3Client(location, options);
+  const { bucket } = location;
+  const direct = { client, bucket, clock, tls: options.tls, socketsMax };
   return new S3Store({
-    client: createS3Client(location, options),
-    bucket: location.bucket,
+    client,
+    bucket,
+    direct: isBehindProxy(env) ? undefined : new DirectGet(direct),
     region: location.region,
     displayName: `${storage}://${host === undefined ? '' : `${host}/`}${location.bucket}/`,
     hasChecksums: !location.checksumDisabled,
   });
+}
+
+/** The SDK's agents know how to ask a proxy; other variables of this kind they do not heed. */
+function isBehindProxy(env: Env): boolean {
+  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY'];
+  return names.some((name) => (env[name] ?? '') !== '');
 }
 
 function minioKeys(spec: StoreSpec, env: Env): S3ClientOptions['keys'] {

@@ -13,6 +13,8 @@ import type { ByteRange } from '../../block/byte-range.ts';
 import { crc32cOf } from '../../block/checksum.ts';
 import { type ObjectBody, type ObjectInfo, type ObjectStore, StoreError } from '../object-store.ts';
 import { bodyChunks } from './body-chunks.ts';
+import type { DirectGet } from './direct-get.ts';
+import { rangeHeader } from './get-requests.ts';
 import { toStoreError } from './s3-error.ts';
 
 /** Name of the user metadata (`x-amz-meta-…`) by which JuiceFS keeps an object's checksum. */
@@ -28,10 +30,12 @@ export class S3Store implements ObjectStore {
   readonly #bucket: string;
   readonly #region: string | undefined;
   readonly #hasChecksums: boolean;
+  readonly #direct: DirectGet | undefined;
 
   /**
    * @param options - `client`: makes one attempt per call, and is destroyed by {@link close};
-   *   `hasChecksums`: write and report the CRC-32C in each object's metadata
+   *   `hasChecksums`: write and report the CRC-32C in each object's metadata; `direct`: for GETs,
+   *   without it the client makes them, too
    */
   constructor(options: {
     client: S3Client;
@@ -40,15 +44,39 @@ export class S3Store implements ObjectStore {
     region?: string | undefined;
     displayName: string;
     hasChecksums: boolean;
+    direct?: DirectGet | undefined;
   }) {
     this.#client = options.client;
     this.#bucket = options.bucket;
     this.#region = options.region;
     this.displayName = options.displayName;
     this.#hasChecksums = options.hasChecksums;
+    this.#direct = options.direct;
   }
 
   async get(key: string, range: ByteRange | undefined, signal: AbortSignal): Promise<ObjectBody> {
+    const what = `GET ${key}`;
+    const direct = await this.#attempt(what, signal, async () =>
+      this.#direct?.get(key, range, signal),
+    );
+    if (direct === undefined) return this.#getBySdk(key, range, signal);
+    const { headers, bodyBytes } = direct.head;
+    if (!isRightSize(bodyBytes, range)) {
+      direct.leave();
+      throw wrongSize(what, bodyBytes, range);
+    }
+    return {
+      sizeBytes: bodyBytes,
+      crc32c: this.#checksumOf(headers.get(`x-amz-meta-${CHECKSUM_METADATA}`), range),
+      ...direct.body(bodyBytes),
+    };
+  }
+
+  async #getBySdk(
+    key: string,
+    range: ByteRange | undefined,
+    signal: AbortSignal,
+  ): Promise<ObjectBody> {
     const what = `GET ${key}`;
     const input = { Bucket: this.#bucket, Key: key };
     const command = new GetObjectCommand(
@@ -59,15 +87,13 @@ export class S3Store implements ObjectStore {
     );
     const stream = answer.Body as IncomingMessage;
     const sizeBytes = answer.ContentLength;
-    if (sizeBytes === undefined || (range !== undefined && sizeBytes !== range.length)) {
+    if (!isRightSize(sizeBytes, range)) {
       stream.destroy();
-      const message = `${what}: the answer has ${sizeBytes} bytes, ${range?.length} were asked for`;
-      throw new StoreError('corrupt', message);
+      throw wrongSize(what, sizeBytes, range);
     }
-    const isChecked = range === undefined && this.#hasChecksums;
     return {
       sizeBytes,
-      crc32c: isChecked ? parseChecksum(answer.Metadata?.[CHECKSUM_METADATA]) : undefined,
+      crc32c: this.#checksumOf(answer.Metadata?.[CHECKSUM_METADATA], range),
       chunks: bodyChunks(stream, { what, signal }),
     };
   }
@@ -144,8 +170,14 @@ export class S3Store implements ObjectStore {
   }
 
   close(): Promise<void> {
+    this.#direct?.close();
     this.#client.destroy();
     return Promise.resolve();
+  }
+
+  /** That of the whole object says nothing of a part. */
+  #checksumOf(text: string | undefined, range: ByteRange | undefined): number | undefined {
+    return range === undefined && this.#hasChecksums ? parseChecksum(text) : undefined;
   }
 
   async #attempt<T>(what: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
@@ -158,9 +190,20 @@ export class S3Store implements ObjectStore {
   }
 }
 
-/** @see RFC 9110, section 14.1.2 */
-function rangeHeader({ offset, length }: ByteRange): string {
-  return `bytes=${offset}-${offset + length - 1}`;
+function isRightSize(
+  sizeBytes: number | undefined,
+  range: ByteRange | undefined,
+): sizeBytes is number {
+  return sizeBytes !== undefined && (range === undefined || sizeBytes === range.length);
+}
+
+function wrongSize(
+  what: string,
+  sizeBytes: number | undefined,
+  range: ByteRange | undefined,
+): StoreError {
+  const message = `${what}: the answer has ${sizeBytes} bytes, ${range?.length} were asked for`;
+  return new StoreError('corrupt', message);
 }
 
 /** Text that is not a number is no checksum, as for JuiceFS. */
