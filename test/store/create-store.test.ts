@@ -131,9 +131,10 @@ describe('TLS', () => {
     const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...subject];
     execFileSync('openssl', [...request, '-keyout', key, '-out', cert], { stdio: 'ignore' });
     const { readFile } = await import('node:fs/promises');
+    const text = 'no'.repeat(150_000);
     const server = createServer(
       { key: await readFile(key), cert: await readFile(cert) },
-      (_, response) => void response.writeHead(200, { 'content-length': 2 }).end('ok'),
+      (_, response) => void response.writeHead(200, { 'content-length': 300_000 }).end(text),
     );
     await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve));
     const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/b`;
@@ -141,14 +142,18 @@ describe('TLS', () => {
       const spec = { ...storeSpec('s3', url + query), accessKey: 'a', secretKey: 's' };
       const store = await create(spec);
       try {
-        return String(await readBody(await store.get('k', undefined, signal)));
+        const body = await store.get('k', undefined, signal);
+        const into = Buffer.alloc(body.sizeBytes);
+        await body.readInto?.(into, () => undefined);
+        const chunks = await readBody(await store.get('k', undefined, signal));
+        return [String(into), String(chunks)];
       } finally {
         await store.close();
       }
     };
     await expect(read('')).rejects.toMatchObject({ code: 'unavailable' });
-    expect(await read('?tls-insecure-skip-verify=true')).toBe('ok');
-    expect(await read(`?ca-certs=${cert}&ssl-cert=${cert}&ssl-key=${key}`)).toBe('ok');
+    expect(await read('?tls-insecure-skip-verify=true')).toEqual([text, text]);
+    expect(await read(`?ca-certs=${cert}&ssl-cert=${cert}&ssl-key=${key}`)).toEqual([text, text]);
     await writeFile(cert, 'damaged');
     server.closeAllConnections();
     await new Promise<void>((resolve) => void server.close(() => resolve()));

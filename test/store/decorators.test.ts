@@ -149,6 +149,29 @@ describe('with metrics', () => {
     expect(metrics.value('object_request_errors')).toBe(1);
   });
 
+  test('counts bytes that are read straight into memory, and what came before a failure', async () => {
+    const metrics = memoryMetrics();
+    const directly = (failure?: Error) => async () => ({
+      ...bodyOf([new Uint8Array(10)]),
+      readInto: async (_: Uint8Array, onReady: (readyBytes: number) => void) => {
+        onReady(4);
+        if (failure !== undefined) throw failure;
+        onReady(10);
+      },
+    });
+    const broken = new StoreError('unavailable', 'broken', { retryable: true });
+    const store = withMetrics(scriptedStore(directly(), directly(broken)), manualClock(), metrics);
+    const read = async () => {
+      const { readInto } = await store.get('k', undefined, signal);
+      await readInto?.(new Uint8Array(10), () => undefined);
+    };
+    await read();
+    expect(metrics.value('object_request_data_bytes', { method: 'GET' })).toBe(10);
+    await expect(read()).rejects.toBe(broken);
+    expect(metrics.value('object_request_data_bytes', { method: 'GET' })).toBe(14);
+    expect(metrics.value('object_request_errors')).toBe(1);
+  });
+
   test('what the caller aborted is no failure of the store', async () => {
     const metrics = memoryMetrics();
     const controller = new AbortController();

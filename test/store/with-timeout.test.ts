@@ -80,6 +80,34 @@ describe('with deadlines', () => {
     expect(clock.timers).toBe(0);
   });
 
+  test('the same of a body that is read straight into memory', async () => {
+    const clock = manualClock();
+    let deliver: (readyBytes: number) => void = () => undefined;
+    const inner = scriptedStore(async () => ({
+      ...bodyOf([new Uint8Array(100)]),
+      readInto: (_, onReady) => {
+        deliver = onReady;
+        return never();
+      },
+    }));
+    const body = await withTimeout(inner, clock, TIMEOUTS).get('k', undefined, signal);
+    const ready: number[] = [];
+    const reading = watch(
+      Promise.resolve(body.readInto?.(new Uint8Array(100), (count) => ready.push(count))),
+    );
+    for (const count of [1, 2, 50]) {
+      await clock.advance(9_999);
+      deliver(count);
+    }
+    await clock.advance(9_999);
+    expect(reading.result).toBe('pending');
+    await clock.advance(1);
+    expect(reading.result).toMatchObject({ ...late, message: 'GET k: no answer within 10000 ms' });
+    expect(ready).toEqual([1, 2, 50]);
+    expect(inner.asked[0]?.signal.aborted).toBe(true);
+    expect(clock.timers).toBe(0);
+  });
+
   test('the caller can abort during the headers and during the body', async () => {
     const clock = manualClock();
     const reason = new Error('enough');

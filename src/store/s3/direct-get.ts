@@ -40,7 +40,7 @@ export interface DirectAnswer {
 
 /**
  * GETs past the SDK's stack and node:http: the request is the SDK's, and signed by it; the body goes from
- * the socket to where it is wanted. A third of the processor time for 4 MiB, a fourth for 60 KB.
+ * the socket to where it is wanted: a third of the processor time (docs/performance.md).
  */
 export class DirectGet {
   readonly #options: DirectGetOptions;
@@ -163,16 +163,18 @@ class Exchange {
   }
 
   /** The beginning of an answer's text, as far as it comes. @throws the signal's reason */
-  async #errorText({ bodyBytes = ERROR_BYTES_MAX }: AnswerHead): Promise<string> {
-    const into = Buffer.alloc(Math.min(bodyBytes, ERROR_BYTES_MAX));
+  async #errorText({ bodyBytes }: AnswerHead): Promise<string> {
+    const into = Buffer.alloc(Math.min(bodyBytes ?? ERROR_BYTES_MAX, ERROR_BYTES_MAX));
+    // One without a length may go on for ever.
+    const leastBytes = bodyBytes === undefined ? 1 : into.byteLength;
     let count = 0;
     try {
-      if (into.length > 0) count = await this.#connection.read(into, 1, () => undefined);
+      if (leastBytes > 0) count = await this.#connection.read(into, leastBytes, () => undefined);
     } catch {
       // One that breaks off is judged by its status.
       if (this.#signal.aborted) throw abortReason(this.#signal);
     }
-    if (bodyBytes > 0 && count < bodyBytes) this.#leave();
+    if (count !== bodyBytes) this.#leave();
     this.#done();
     return into.toString('utf8', 0, count);
   }

@@ -30,6 +30,7 @@ const KEEP_ALIVE_MS = 1_000;
 /** Servers send 1 KiB; node:http takes 16. */
 const HEAD_BYTES_MAX = 64 * 1024;
 const HEAD_END = '\r\n\r\n';
+const TOO_LONG = 'the body is longer than announced';
 const NOTHING = Buffer.alloc(0);
 
 /** Somebody waits for bytes of the body. */
@@ -227,15 +228,16 @@ export class GetConnection {
   }
 
   #begin(head: AnswerHead, rest: Buffer): void {
+    const leftBytes = head.bodyBytes ?? Number.POSITIVE_INFINITY;
+    // Whoever waits fails with it.
+    if (rest.byteLength > leftBytes) throw new AnswerError(TOO_LONG);
     const waiting = this.#waiting;
     this.#waiting = undefined;
     this.#head = head;
-    this.#leftBytes = head.bodyBytes ?? Number.POSITIVE_INFINITY;
-    if (rest.byteLength > this.#leftBytes)
-      throw new AnswerError('the body is longer than announced');
+    this.#leftBytes = leftBytes;
     if (rest.byteLength > 0) this.#early = Buffer.from(rest);
     waiting?.resolve(head);
-    if (this.#leftBytes === 0) this.#onEnd();
+    if (leftBytes === 0) this.#onEnd();
   }
 
   #onBody(bytes: Buffer): void {
@@ -243,7 +245,7 @@ export class GetConnection {
     if (sink === undefined) {
       // The socket had read on before it was told not to.
       this.#early = Buffer.concat([this.#early, bytes]);
-      if (this.#early.byteLength > this.#leftBytes) throw new AnswerError('the body is too long');
+      if (this.#early.byteLength > this.#leftBytes) throw new AnswerError(TOO_LONG);
       return;
     }
     const room = sink.into.byteLength - sink.filledBytes;
@@ -255,8 +257,7 @@ export class GetConnection {
     sink.filledBytes += taken;
     this.#leftBytes -= taken;
     const rest = bytes.subarray(taken);
-    if (rest.byteLength > this.#leftBytes)
-      throw new AnswerError('the body is longer than announced');
+    if (rest.byteLength > this.#leftBytes) throw new AnswerError(TOO_LONG);
     if (rest.byteLength > 0) this.#early = Buffer.from(rest);
     sink.onReady(sink.filledBytes);
     if (sink.filledBytes < sink.leastBytes || this.#sink !== sink) return;

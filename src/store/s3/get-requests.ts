@@ -60,8 +60,8 @@ export class GetRequests {
     const headers = { ...template.headers };
     if (range !== undefined) headers['range'] = rangeHeader(range);
     const request = { ...template, path, query: { ...template.query }, headers, method: 'GET' };
-    const skewMs = this.#client.config.systemClockOffset;
-    const signingDate = new Date(this.#clock.wallMs() + skewMs);
+    // In seconds. The SDK learns from its own requests by how much our clock is wrong.
+    const signingDate = (this.#clock.wallMs() + this.#client.config.systemClockOffset) / 1000;
     const signed = await this.#signer.sign(request as SignedRequest, { signingDate });
     return `GET ${path}${queryOf(template)} HTTP/1.1\r\n${linesOf(signed.headers)}\r\n`;
   }
