@@ -25,5 +25,5 @@ export interface StoreContext {
   readonly logger: Logger;
 }
 
-/** What a driver is given in addition: connections at most. */
+/** What a driver is given in addition: connections at most, for GETs and for all other calls each. */
 export type DriverContext = StoreContext & { readonly socketsMax: number };

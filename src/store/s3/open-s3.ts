@@ -6,6 +6,8 @@ import { createS3Client, locate, type S3ClientOptions } from './s3-client.ts';
 import { type Env, parseMinioBucket, parseS3Bucket } from './s3-location.ts';
 import { S3Store } from './s3-store.ts';
 
+/** Buckets of S3 Express, which ask for keys of their own. */
+const DIRECTORY_BUCKET = /--x-s3$/;
 /** For asking AWS where a bucket is, all partitions together. */
 const LOCATE_TIMEOUT_MS = 30_000;
 
@@ -40,7 +42,7 @@ export async function openS3(
   return new S3Store({
     client,
     bucket,
-    direct: isBehindProxy(env) ? undefined : new DirectGet(direct),
+    direct: isBehindProxy(env) || DIRECTORY_BUCKET.test(bucket) ? undefined : new DirectGet(direct),
     region: location.region,
     displayName: `${storage}://${host === undefined ? '' : `${host}/`}${location.bucket}/`,
     hasChecksums: !location.checksumDisabled,
