@@ -6,7 +6,7 @@ import { defineConfig } from 'vitest/config';
 // is left behind.
 process.env['CACHEMESH_TEST_RUN'] ??= randomBytes(4).toString('hex');
 
-const SPECIAL_FOLDERS = ['contract', 'integration', 'fuzz', 'tooling', 'simulation'];
+const SPECIAL_FOLDERS = ['contract', 'integration', 'fuzz', 'posix', 'tooling', 'simulation'];
 
 /**
  * Integration tests that prove bytes and not deadlines, and need no object gateway: they run beside the
@@ -89,7 +89,7 @@ export default defineConfig({
           name: 'beside',
           globalSetup: ['test/servers/run-setup.ts'],
           expect: expectOptions,
-          include: BESIDE_OTHERS,
+          include: [...BESIDE_OTHERS, 'test/posix/**/*.test.ts'],
           testTimeout: 240_000,
           hookTimeout: 400_000,
           sequence: { groupOrder: 0 },

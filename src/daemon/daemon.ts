@@ -97,7 +97,11 @@ export class Daemon {
     if (config.group.weight === 0 && !config.group.noSharing) drain?.begin();
     const onUnfit = (error: Error) => this.#closing.reject(error);
     const writing = config.readWrite
-      ? await openWriting({ volume, path, session, onUnfit }, this.#context, this.#shutdown)
+      ? await openWriting(
+          { volume, path, session, skipDirMtimeMs: config.skipDirMtimeMs, onUnfit },
+          this.#context,
+          this.#shutdown,
+        )
       : undefined;
     const vfs = await this.#createVfs(volume, { loader, cache: caches.cache, sid, writing });
     await this.#startMetrics();

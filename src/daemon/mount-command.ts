@@ -19,7 +19,8 @@ export function describeMount(command: Command, cacheDir: string): Command {
     .option('--metrics <ADDRESS>', 'where Prometheus metrics are served; "none"', '127.0.0.1:9567')
     .option('--heartbeat <DURATION>', 'between two heartbeats of the session, at most 20', '12')
     .option('--read-only', 'let nothing change the volume: the default in this release')
-    .option('--read-write', 'experimental: let programs change the volume');
+    .option('--read-write', 'experimental: let programs change the volume')
+    .option('--skip-dir-mtime <DURATION>', 'a directory gets no newer mtime so soon', '0.1');
   originOptions(command);
   cacheOptions(command, cacheDir);
   groupOptions(command);

@@ -26,6 +26,8 @@ export interface MountConfig {
   readonly heartbeatMs: number;
   /** Programs may change the volume. */
   readonly readWrite: boolean;
+  /** A directory that was touched less long ago is not touched for one name more or less. */
+  readonly skipDirMtimeMs: number;
   readonly origin: OriginConfig;
   readonly cache: CacheConfig;
   readonly group: GroupConfig;
@@ -124,6 +126,7 @@ export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptio
     metricsAddress: metrics === 'none' ? undefined : parseAddress('--metrics', metrics),
     heartbeatMs: atLeast('--heartbeat', parseDuration('--heartbeat', text(raw, 'heartbeat')), 100),
     readWrite: isReadWrite(raw),
+    skipDirMtimeMs: duration(raw, 'skipDirMtime'),
     origin: originConfig(raw),
     cache: cacheConfig(raw),
     group: groupConfig(raw),

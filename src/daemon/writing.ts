@@ -19,18 +19,20 @@ export interface WritingParts {
   readonly path: Pick<BlockPath, 'loader' | 'tiers'>;
   /** Started. */
   readonly session: SessionKeeper;
+  /** @see CreateWriterOptions.skipDirMtimeMs */
+  readonly skipDirMtimeMs: number;
   /** The volume has become one that must not be written by this release. */
   readonly onUnfit: (error: Error) => void;
 }
 
 /** @throws MetaError `incompatible` when the volume must not be written by this release */
 export async function openWriting(
-  { volume, path, session, onUnfit }: WritingParts,
+  { path, ...parts }: WritingParts,
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<VfsWriting> {
-  const opened = { volume, session, onUnfit };
-  const { writer, upkeep } = await openWriter(opened, context, shutdown);
+  const { volume } = parts;
+  const { writer, upkeep } = await openWriter(parts, context, shutdown);
   const blocks = new BlockWriter({ ...context, ...path.tiers, upload: volume.upload });
   shutdown.push('block writer', () => blocks.stop());
   context.logger.warn({}, 'writing is experimental in this release');
@@ -57,14 +59,14 @@ export async function openWriting(
  * @throws MetaError `incompatible`
  */
 export async function openWriter(
-  { volume, session, onUnfit }: Omit<WritingParts, 'path'>,
+  { volume, session, skipDirMtimeMs, onUnfit }: Omit<WritingParts, 'path'>,
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<WriterWithUpkeep> {
   const { signal } = new AbortController();
   const { meta: engine, setting, upload } = volume;
   const objects = new SliceRemover(upload, setting.blockBytes);
-  const options = { ...context, engine, objects, sid: () => session.sid };
+  const options = { ...context, engine, objects, skipDirMtimeMs, sid: () => session.sid };
   const { writer, upkeep } = await createWriterWithUpkeep(options, signal);
   session.closeBy((sid, inTime) => upkeep.closeSession(sid, inTime));
   await upkeep.start();

@@ -43,7 +43,8 @@ it('what was deleted goes from the object store, and a mount that ends leaves no
   shutdown.push('session', () => session.stop());
   const unfit: Error[] = [];
   const onUnfit = (error: Error) => void unfit.push(error);
-  const { writer } = await openWriter({ volume, session, onUnfit }, context, shutdown);
+  const parts = { volume, session, skipDirMtimeMs: 100, onUnfit };
+  const { writer } = await openWriter(parts, context, shutdown);
   const objects = async () => {
     const names = await readdir(bucket, { recursive: true });
     return names.filter((name) => name.endsWith('_4096'));

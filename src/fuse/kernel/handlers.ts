@@ -1,4 +1,4 @@
-import { FsError } from '../../posix/errno.ts';
+import { type ErrnoName, FsError } from '../../posix/errno.ts';
 import { O_ACCMODE, O_CREATION_FLAGS, O_TRUNC } from '../../posix/open-flags.ts';
 import type { FuseFileSystem } from '../file-system.ts';
 import type { FuseContext } from '../operations.ts';
@@ -69,7 +69,7 @@ async function read(...[operations, context, { header, body }]: Parameters<Handl
 
 async function write(...[operations, context, { header, body }]: Parameters<Handler<'write'>>) {
   const { bytes, isCache, flags } = body;
-  const data = { offset: toOffset(body.offset), bytes, isCache, flags };
+  const data = { offset: toOffset(body.offset, 'EFBIG'), bytes, isCache, flags };
   const taken = await operations.write(context, header.ino, body.fh, data);
   return { parts: [reply.encodeWrite(taken)] };
 }
@@ -130,7 +130,7 @@ async function listxattr(
 }
 
 async function lseek(...[operations, context, { header, body }]: Parameters<Handler<'lseek'>>) {
-  const offset = toOffset(body.offset);
+  const offset = toOffset(body.offset, 'ENXIO');
   if (body.whence !== SEEK_DATA && body.whence !== SEEK_HOLE) throw new FsError('EINVAL');
   const whence = body.whence === SEEK_DATA ? 'data' : 'hole';
   const found = await operations.lseek(context, header.ino, body.fh, { offset, whence });
@@ -144,9 +144,9 @@ function sized(value: Uint8Array, sizeBytes: number): Answer {
   return { parts: [value] };
 }
 
-/** FuseOperations counts in numbers, which are exact up to 2^53. */
-function toOffset(offset: bigint): number {
-  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw new FsError('EOVERFLOW');
+/** FuseOperations counts in numbers, which are exact up to 2^53. @param code - of what is beyond */
+function toOffset(offset: bigint, code: ErrnoName = 'EOVERFLOW'): number {
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw new FsError(code);
   return Number(offset);
 }
 

@@ -41,26 +41,12 @@ export async function setAttributes(tx: MetaTx, args: SetAttributes): Promise<At
     flags: set.flags ?? timed.flags,
     tier: set.tier ?? timed.tier,
   };
-  if (!isChange(set, old, attr)) return old;
+  if (Object.values(set).every((value) => value === undefined)) return old;
+  // Also when nothing is different, as POSIX has it and stock clients do not.
   const changed = { ...attr, ctime: tx.now };
   tx.updateNode(ino, changed);
   moveOwnership(tx, old, changed);
   return changed;
-}
-
-/** Flags and tiers count as changes even when they are the same. */
-function isChange(set: SetAttr, old: Attr, attr: Attr): boolean {
-  if (set.flags !== undefined || set.tier !== undefined) return true;
-  if (set.atime === 'now' || set.mtime === 'now') return true;
-  return (
-    old.mode !== attr.mode ||
-    old.uid !== attr.uid ||
-    old.gid !== attr.gid ||
-    old.accessAclId !== attr.accessAclId ||
-    !sameTime(old.atime, attr.atime) ||
-    !sameTime(old.mtime, attr.mtime) ||
-    ((set.uid !== undefined || set.gid !== undefined) && (old.mode & (SETUID | SETGID)) !== 0)
-  );
 }
 
 /** chown(2), which takes set-uid and set-gid away from what can be run. */

@@ -26,10 +26,12 @@ export async function truncateFile(tx: MetaTx, args: TruncateFile): Promise<Attr
   const isForbidden = isPinned(attr) || (!byHandle && isTrashed(attr));
   if (attr.type !== FileType.file || isForbidden) throw new FsError('EPERM');
   if (!byHandle) await checkAccess(tx, caller, attr, Access.write);
-  if (attr.length === length) return attr;
-  await chargeLength(tx, ino, attr, length);
-  const [left, right] = length < attr.length ? [length, attr.length] : [attr.length, length];
-  await appendTruncation(tx, ino, left, right);
+  if (attr.length !== length) {
+    await chargeLength(tx, ino, attr, length);
+    const [left, right] = length < attr.length ? [length, attr.length] : [attr.length, length];
+    await appendTruncation(tx, ino, left, right);
+  }
+  // The times change also when the length does not, as POSIX has it and stock clients do not.
   const changed = { ...touch(attr, tx.now), length };
   tx.updateNode(ino, changed);
   return changed;

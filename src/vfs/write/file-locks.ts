@@ -7,10 +7,13 @@ import { withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { abortable } from '../../runtime/abortable.ts';
 import { isSpecial } from '../virtual-nodes.ts';
+import { FlockOwners } from './flock-owners.ts';
 import type { WriteParts } from './write-parts.ts';
 
 /** One question to the metadata that is not interrupted. */
 const ASK_TIMEOUT_MS = 30_000;
+/** What one thread has read from the kernel, the main thread hears of long before. */
+const UNTOLD_MS = 10;
 
 /**
  * Locks that all clients of the volume see. A lock is also a promise about content: who gets it sees
@@ -22,6 +25,7 @@ export class FileLocks {
   readonly #logger: Logger;
   /** Inodes that an owner has, or had, fcntl locks on; the kernel does not tell at close(2). */
   readonly #owners = new Map<bigint, Set<Ino>>();
+  readonly #flocks = new FlockOwners();
   #dropAttr: (ino: Ino) => void = () => undefined;
 
   constructor(parts: WriteParts, logger: Logger) {
@@ -68,8 +72,15 @@ export class FileLocks {
     { wait }: { wait: boolean },
   ): Promise<void> {
     const target = this.#target(ino);
-    if (type === 'unlock') await this.#publish(target, context.signal);
-    await this.#parts.writer.flock(target, { owner, type, wait }, context.signal);
+    const lock = { owner, type, wait };
+    if (type === 'unlock') {
+      await this.#publish(target, context.signal);
+      await this.#parts.writer.flock(target, lock, context.signal);
+      this.#flocks.gave(target, owner);
+      return;
+    }
+    await this.#takeFlock(target, lock, context.signal);
+    this.#flocks.took(target, owner);
     await this.#look(target, type);
   }
 
@@ -93,7 +104,30 @@ export class FileLocks {
     const { writer, root } = this.#parts;
     const target = root.toVolume(ino);
     const lock = { owner, type: 'unlock', wait: false } as const;
-    void this.#release(target, (signal) => writer.flock(target, lock, signal));
+    const released = this.#release(target, (signal) => writer.flock(target, lock, signal));
+    this.#flocks.leaves(target, owner, released);
+  }
+
+  async #takeFlock(
+    ino: Ino,
+    lock: { owner: bigint; type: LockType; wait: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { writer, clock } = this.#parts;
+    await this.#flocks.settled(ino, signal);
+    try {
+      await writer.flock(ino, lock, signal);
+    } catch (error) {
+      const isHeld = error instanceof FsError && error.code === 'EAGAIN';
+      if (!isHeld || !this.#flocks.hasOthers(ino, lock.owner)) throw error;
+      // Another thread may have read from the kernel that the holder is closed, and not told yet.
+      const pause = new Promise<void>((resolve) => {
+        clock.setTimer(UNTOLD_MS, resolve);
+      });
+      await abortable(pause, signal);
+      await this.#flocks.settled(ino, signal);
+      await writer.flock(ino, lock, signal);
+    }
   }
 
   /**
