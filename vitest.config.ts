@@ -37,6 +37,7 @@ const BESIDE_OTHERS = [
   'vfs-live',
   'virtual-files',
   'writing-calls',
+  'writing-crash',
   'writing-interop',
   'writing-nodes',
   'writing-random',

@@ -20,14 +20,18 @@ export function runCli(
   return runToEnd([process.execPath, DAEMON_PROGRAM, ...words], { env });
 }
 
-/** Runs a program to its end; after a minute it is killed. */
+/** Runs a program to its end; after a minute, or what is told, it is killed. */
 export async function runToEnd(
   [program, ...args]: readonly [string, ...string[]],
-  options: { readonly env?: Readonly<Record<string, string>>; readonly input?: string } = {},
+  options: {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly input?: string;
+    readonly timeoutMs?: number;
+  } = {},
 ): Promise<Ended> {
   const child = spawn(program, args, {
     env: { ...process.env, ...options.env },
-    timeout: TIMEOUT_MS,
+    timeout: options.timeoutMs ?? TIMEOUT_MS,
     killSignal: 'SIGKILL',
   });
   const ended = new Promise<Ended['status']>((resolve, reject) => {

@@ -57,18 +57,18 @@ export interface RandomWrites {
   readonly paths: readonly string[];
 }
 
+/** For what the writer does after its time is over. */
+const ENDING_MS = 45_000;
 const RANDOM_WRITER = fileURLToPath(new URL('random-writer.py', import.meta.url));
 
 /** Writes to a file at random and compares all that is read. @throws Error with what differs */
 export async function writeAtRandom(plan: RandomWrites): Promise<Record<string, number>> {
   const { seed, operations, secondsMax, longest, paths } = plan;
   const numbers = [seed, operations, secondsMax, longest].map(String);
-  const { status, stdout, stderr } = await runToEnd([
-    'python3',
-    RANDOM_WRITER,
-    ...numbers,
-    ...paths,
-  ]);
+  const { status, stdout, stderr } = await runToEnd(
+    ['python3', RANDOM_WRITER, ...numbers, ...paths],
+    { timeoutMs: secondsMax * 1000 + ENDING_MS },
+  );
   if (status !== 0) throw new Error(`seed ${seed}, status ${status}: ${stdout}${stderr}`);
   return (JSON.parse(stdout) as { kinds: Record<string, number> }).kinds;
 }
