@@ -77,7 +77,7 @@ async function onRedis(): Promise<Volume> {
   return {
     ...{ metaUrl, stop },
     age: async () => {
-      for (const sid of await client.zrange('allSessions', 0, -1)) {
+      for (const sid of await client.zrange('allSessions', '0', '-1')) {
         await client.zadd('allSessions', 1, sid);
       }
       await client.set('lastCleanupSessions', '0');
