@@ -59,11 +59,11 @@ export class SimFiles implements FileCalls {
 
   read(fd: number, into: Uint8Array, at: { offset: number; length: number }): Promise<number> {
     return this.#call(at.length, () => {
-      const part = this.#bytesOf(fd).slice(at.offset, at.offset + at.length);
-      if (part.byteLength > 0 && this.#random.chance(this.#disk.quality.flipRate)) {
-        flipBit(part, this.#random);
-      }
+      const part = this.#bytesOf(fd).subarray(at.offset, at.offset + at.length);
       into.set(part);
+      if (part.byteLength > 0 && this.#random.chance(this.#disk.quality.flipRate)) {
+        flipBit(into.subarray(0, part.byteLength), this.#random);
+      }
       return part.byteLength;
     });
   }

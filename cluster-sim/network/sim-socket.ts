@@ -80,11 +80,14 @@ export class SimSocket extends Duplex implements StreamEnd {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error) => void): void {
-    this.#send(chunk, done);
+    this.#send([chunk], done);
   }
 
   override _writev(chunks: { chunk: Uint8Array }[], done: (error?: Error) => void): void {
-    this.#send(Buffer.concat(chunks.map(({ chunk }) => chunk)), done);
+    this.#send(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   override _final(done: (error?: Error) => void): void {
@@ -107,7 +110,7 @@ export class SimSocket extends Duplex implements StreamEnd {
     this.#out = new StreamHalf(fabric, machine.number, peer.#options.machine.number, peer);
   }
 
-  #send(bytes: Uint8Array, done: (error?: Error) => void): void {
+  #send(chunks: readonly Uint8Array[], done: (error?: Error) => void): void {
     let isNow = true;
     this.#writing = done;
     const settle = () => {
@@ -115,7 +118,7 @@ export class SimSocket extends Duplex implements StreamEnd {
       this.#writing = undefined;
       done();
     };
-    this.#out?.send(bytes, () => {
+    this.#out?.send(chunks, () => {
       if (isNow) settle();
       else this.#options.time.reach(settle);
     });

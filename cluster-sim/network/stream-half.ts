@@ -19,6 +19,13 @@ type Item =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array }
   | { readonly kind: 'fin' | 'reset' };
 
+interface Unsent {
+  readonly chunks: readonly Uint8Array[];
+  readonly sizeBytes: number;
+  at: number;
+  readonly taken: () => void;
+}
+
 /** One direction of a TCP connection: in order, and complete or broken. */
 export class StreamHalf {
   readonly #fabric: Fabric;
@@ -26,7 +33,7 @@ export class StreamHalf {
   readonly #to: number;
   readonly #end: StreamEnd;
   /** What has no room yet; its memory is the sender's. */
-  readonly #blocked: { readonly bytes: Uint8Array; at: number; readonly taken: () => void }[] = [];
+  readonly #blocked: Unsent[] = [];
   #ending: 'fin' | undefined;
   #openBytes = 0;
   #nextNumber = 0;
@@ -48,13 +55,14 @@ export class StreamHalf {
   }
 
   /**
-   * Sends bytes.
+   * Sends bytes, one chunk behind the other.
    *
    * @param taken - called when the system has taken them all; until then they must not change
    */
-  send(bytes: Uint8Array, taken: () => void): void {
+  send(chunks: readonly Uint8Array[], taken: () => void): void {
     if (this.#isOver) return;
-    this.#blocked.push({ bytes, at: 0, taken });
+    const sizeBytes = chunks.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.#blocked.push({ chunks, sizeBytes, at: 0, taken });
     this.#admit();
   }
 
@@ -81,10 +89,10 @@ export class StreamHalf {
   /** Takes what there is room for, as a system call would: from here on it is a copy. */
   #admit(): void {
     for (let first = this.#blocked[0]; first !== undefined; first = this.#blocked[0]) {
-      while (first.at < first.bytes.byteLength) {
+      while (first.at < first.sizeBytes) {
         const room = Math.min(WINDOW_BYTES - this.#openBytes, SEGMENT_BYTES);
         if (room <= 0) return;
-        const bytes = first.bytes.slice(first.at, first.at + room);
+        const bytes = copyOf(first, room);
         first.at += bytes.byteLength;
         this.#openBytes += bytes.byteLength;
         this.#transmit({ kind: 'bytes', bytes });
@@ -156,4 +164,18 @@ export class StreamHalf {
     this.#isOver = true;
     this.#end.onEnd('reset');
   }
+}
+
+/** What comes next, `lengthMax` bytes at most. Buffers have a `slice` that copies nothing. */
+function copyOf({ chunks, sizeBytes, at }: Unsent, lengthMax: number): Uint8Array {
+  const copy = new Uint8Array(Math.min(lengthMax, sizeBytes - at));
+  let skipped = at;
+  let filled = 0;
+  for (const chunk of chunks) {
+    const part = chunk.subarray(skipped, skipped + copy.byteLength - filled);
+    copy.set(part, filled);
+    filled += part.byteLength;
+    skipped = Math.max(0, skipped - chunk.byteLength);
+  }
+  return copy;
 }
