@@ -1,16 +1,10 @@
+import { EventQueue } from '../../cluster-sim/world/event-queue.ts';
 import type { Clock } from '../../src/runtime/clock.ts';
 
-interface Due {
-  readonly atMs: number;
-  readonly order: number;
-  run: (() => void) | undefined;
-}
-
-/** A clock for many timers that jumps from one that is due to the next; they are kept in a heap. */
+/** A clock for many timers that jumps from one that is due to the next. */
 export class VirtualClock implements Clock {
-  readonly #heap: Due[] = [];
+  readonly #queue = new EventQueue();
   #nowMs = 1_000;
-  #order = 0;
 
   nowMs(): number {
     return this.#nowMs;
@@ -22,8 +16,7 @@ export class VirtualClock implements Clock {
 
   setTimer(delayMs: number, run: () => void): { cancel(): void } {
     const atMs = Math.ceil(this.#nowMs + Math.max(0, delayMs));
-    const due: Due = { atMs, order: this.#order++, run };
-    this.#push(due);
+    const due = this.#queue.push(atMs, run);
     return {
       cancel: () => {
         due.run = undefined;
@@ -54,49 +47,16 @@ export class VirtualClock implements Clock {
 
   /** Runs all that is due next, at one moment. */
   #fire(): boolean {
-    let first = this.#pop();
-    while (first !== undefined && first.run === undefined) first = this.#pop();
-    if (first === undefined) return false;
+    const first = this.#queue.pop(Number.POSITIVE_INFINITY);
+    if (typeof first === 'string') return false;
     this.#nowMs = Math.max(this.#nowMs, first.atMs);
-    first.run?.();
-    while (this.#heap[0] !== undefined && this.#heap[0].atMs <= this.#nowMs) this.#pop()?.run?.();
-    return true;
-  }
-
-  #push(due: Due): void {
-    const heap = this.#heap;
-    let at = heap.push(due) - 1;
-    while (at > 0) {
-      const above = (at - 1) >> 1;
-      if (!isBefore(due, heap[above] as Due)) break;
-      heap[at] = heap[above] as Due;
-      at = above;
-    }
-    heap[at] = due;
-  }
-
-  #pop(): Due | undefined {
-    const heap = this.#heap;
-    const [first] = heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return first;
-    let at = 0;
+    first.run();
     for (;;) {
-      let below = 2 * at + 1;
-      if (below >= heap.length) break;
-      const right = heap[below + 1];
-      if (right !== undefined && isBefore(right, heap[below] as Due)) below += 1;
-      if (!isBefore(heap[below] as Due, last)) break;
-      heap[at] = heap[below] as Due;
-      at = below;
+      const next = this.#queue.pop(this.#nowMs);
+      if (typeof next === 'string') return true;
+      next.run();
     }
-    heap[at] = last;
-    return first;
   }
-}
-
-function isBefore(one: Due, other: Due): boolean {
-  return one.atMs < other.atMs || (one.atMs === other.atMs && one.order < other.order);
 }
 
 /** Lets everything run that waits for no timer: promises go on before any macrotask. */
