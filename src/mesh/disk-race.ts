@@ -1,5 +1,6 @@
 import type { Clock } from '../runtime/clock.ts';
 import { settlesWithin } from '../runtime/deadline.ts';
+import { linkAbort } from '../runtime/linked-abort.ts';
 import type { BlockBytes } from './loader.ts';
 
 /** What {@link raceDisk} needs besides the disk. */
@@ -27,17 +28,15 @@ export async function raceDisk(
   const { signal } = race;
   if (await isInTime(disk, race)) return (await disk) ?? (await race.beyond(signal));
   race.onLate();
-  const controller = new AbortController();
-  const onAbort = () => controller.abort(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  const other = race.beyond(controller.signal);
+  const abort = linkAbort(signal);
+  const other = race.beyond(abort.signal);
   try {
     const { from, bytes } = await firstOf(disk, other);
-    if (from === 'disk') controller.abort(new Error('the disk was faster'));
+    if (from === 'disk') abort.abort(new Error('the disk was faster'));
     release(from === 'disk' ? other : disk);
     return bytes;
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    abort.unlink();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { NodeId } from '../block/node-id.ts';
+import { lateAfterMs, type LateRule } from '../runtime/late-rule.ts';
 import type { RouteStep } from './route-plan.ts';
 
 /** How fast a peer usually is; the peers' health book knows. */
@@ -15,27 +16,22 @@ export interface PeerPace {
 /** Peers of which nothing is known get this long. */
 const UNKNOWN_MS = 1_000;
 /** Asking another holder beside a slow one costs the origin nothing, so it may come early. */
-const SLOW_LEAST_MS = 10;
-const SLOW_MOST_MS = 500;
+const SLOW: LateRule = { factor: 1, leastMs: 10, mostMs: 500 };
 /**
  * Going past a peer may cost the origin a second fetch of the block. A peer that has to get a block
  * says so every 150 ms; two of these may come late. A healthy peer on a busy machine has been seen
  * silent for some hundred ms, which then is part of its own quantile.
  */
-const SILENT_LEAST_MS = 400;
-const SILENT_MOST_MS = 1_000;
-const SILENT_FACTOR = 3;
+const SILENT: LateRule = { factor: 3, leastMs: 400, mostMs: 1_000 };
 
 /** When a peer counts as slow: after its own p95, within 10 … 500 ms. */
 export function slowMs(pace: PeerPace | undefined, step: RouteStep): number {
   if (step.kind === 'origin') return Number.POSITIVE_INFINITY;
-  const p95 = pace?.quantileMs(step.node, 'block', 0.95) ?? UNKNOWN_MS;
-  return Math.min(SLOW_MOST_MS, Math.max(SLOW_LEAST_MS, p95));
+  return lateAfterMs(pace?.quantileMs(step.node, 'block', 0.95) ?? UNKNOWN_MS, SLOW);
 }
 
 /** When a peer counts as silent: after three times its own p95, within 400 … 1,000 ms. */
 export function silentMs(pace: PeerPace | undefined, step: RouteStep): number {
   if (step.kind === 'origin') return Number.POSITIVE_INFINITY;
-  const p95 = pace?.quantileMs(step.node, 'sign', 0.95) ?? UNKNOWN_MS;
-  return Math.min(SILENT_MOST_MS, Math.max(SILENT_LEAST_MS, SILENT_FACTOR * p95));
+  return lateAfterMs(pace?.quantileMs(step.node, 'sign', 0.95) ?? UNKNOWN_MS, SILENT);
 }

@@ -1,10 +1,9 @@
 import type { Clock } from '../runtime/clock.ts';
+import { lateAfterMs, type LateRule } from '../runtime/late-rule.ts';
 import { LatencyEstimate } from '../runtime/latency-estimate.ts';
 
 /** A read is late after three times the p95 of those that ended, within 150 … 1,000 ms. */
-const LATE_FACTOR = 3;
-const LATE_LEAST_MS = 150;
-const LATE_MOST_MS = 1_000;
+const LATE: LateRule = { factor: 3, leastMs: 150, mostMs: 1_000 };
 /** A disk hangs when so many of its calls have not returned for this long, and longer than is usual. */
 const HUNG_CALLS = 3;
 const HUNG_LEAST_MS = 500;
@@ -22,8 +21,7 @@ export class DiskPace {
 
   /** How long a read may take before the block is looked for elsewhere, too. */
   get lateMs(): number {
-    const usualMs = LATE_FACTOR * (this.#reads.quantileMs(0.95) ?? 0);
-    return Math.min(LATE_MOST_MS, Math.max(LATE_LEAST_MS, usualMs));
+    return lateAfterMs(this.#reads.quantileMs(0.95) ?? 0, LATE);
   }
 
   /** Whether several calls have not returned for long; no more once the disk answers them. */

@@ -2,16 +2,16 @@ import type { ByteRange } from '../block/byte-range.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { settlesWithin } from '../runtime/deadline.ts';
 import { HedgeBudget } from '../runtime/hedge-budget.ts';
+import { lateAfterMs, type LateRule } from '../runtime/late-rule.ts';
 import { LatencyEstimate } from '../runtime/latency-estimate.ts';
+import { type LinkedAbort, linkAbort } from '../runtime/linked-abort.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import { discardChunks, watchBody } from './chunk-stream.ts';
 import type { ObjectBody, ObjectStore } from './object-store.ts';
 
 /** A GET is late after three times the p95 of those that were answered, within 1 … 10 s. */
-const LATE_FACTOR = 3;
-const LATE_LEAST_MS = 1_000;
-const LATE_MOST_MS = 10_000;
+const LATE: LateRule = { factor: 3, leastMs: 1_000, mostMs: 10_000 };
 /** Requests for one GET at once. */
 const REQUESTS_MAX = 4;
 
@@ -63,8 +63,7 @@ interface Question {
 
 async function hedged(origin: Origin, question: Question): Promise<ObjectBody> {
   origin.budget.earn();
-  const p95 = origin.pace.quantileMs(0.95) ?? 0;
-  const lateMs = Math.min(LATE_MOST_MS, Math.max(LATE_LEAST_MS, LATE_FACTOR * p95));
+  const lateMs = lateAfterMs(origin.pace.quantileMs(0.95) ?? 0, LATE);
   const first = new Attempt(origin, question);
   const attempts = [first];
   if (lateMs < origin.getTimeoutMs) {
@@ -118,32 +117,29 @@ class Attempt {
   readonly answer: Promise<ObjectBody>;
   /** Until the answer came. */
   tookMs = Number.POSITIVE_INFINITY;
-  readonly #controller = new AbortController();
+  readonly #abort: LinkedAbort;
 
   constructor(origin: Origin, { key, range, signal }: Question) {
-    this.answer = this.#ask(origin, signal, (own) => origin.store.get(key, range, own));
+    this.#abort = linkAbort(signal);
+    this.answer = this.#ask(origin, (own) => origin.store.get(key, range, own));
     this.answer.catch(() => undefined);
   }
 
   /** Another one was faster: nothing more is read of this one. */
   leave(): void {
-    this.#controller.abort(new Error('another request for the object was answered first'));
+    this.#abort.abort(new Error('another request for the object was answered first'));
     // Both may have been answered at the same moment: then nobody else closes the body.
     this.answer.then(({ chunks }) => discardChunks(chunks)).catch(() => undefined);
   }
 
   async #ask(
     { clock, pace }: Origin,
-    outer: AbortSignal,
     ask: (signal: AbortSignal) => Promise<ObjectBody>,
   ): Promise<ObjectBody> {
     const startMs = clock.nowMs();
-    const onAbort = () => this.#controller.abort(outer.reason);
-    if (outer.aborted) onAbort();
-    outer.addEventListener('abort', onAbort, { once: true });
-    const onEnd = () => outer.removeEventListener('abort', onAbort);
+    const onEnd = () => this.#abort.unlink();
     try {
-      const body = await ask(this.#controller.signal);
+      const body = await ask(this.#abort.signal);
       this.tookMs = clock.nowMs() - startMs;
       pace.observe(this.tookMs);
       return watchBody(body, { onEnd });
