@@ -2,21 +2,27 @@ import { Worker } from 'node:worker_threads';
 import type { RunResult } from '../scenario/run-scenario.ts';
 import type { Job } from './job.ts';
 
-/** Real time after which a seed hangs: most take a fifth of a second. */
-const JOB_TIMEOUT_MS = 120_000;
+/**
+ * CPU time per thread after which a seed hangs: most take a fifth of a second. Real time tells nothing on
+ * a machine that others keep busy.
+ */
+const JOB_CPU_MS_MAX = 60_000;
+/** Real time after which it hangs in any case: it may wait for something that never comes. */
+const JOB_MS_MAX = 3_600_000;
+const LOOK_MS = 500;
 
 /** Runs jobs on threads of their own: simulations of different seeds have nothing in common. */
 export class JobPool {
   readonly #workers: Worker[];
-  readonly #timeoutMs: number;
+  readonly #cpuMsMax: number;
 
   /**
    * @param threads - ≥ 1
-   * @param timeoutMs - real time after which a seed hangs
+   * @param cpuMsMax - CPU time per thread after which a seed hangs
    */
-  constructor(threads: number, timeoutMs = JOB_TIMEOUT_MS) {
+  constructor(threads: number, cpuMsMax = JOB_CPU_MS_MAX) {
     this.#workers = Array.from({ length: threads }, newWorker);
-    this.#timeoutMs = timeoutMs;
+    this.#cpuMsMax = cpuMsMax;
   }
 
   /**
@@ -49,11 +55,12 @@ export class JobPool {
   /** @returns the job's result; that of a job that hangs is a violation, and its thread another one */
   async #ask(number: number, job: Job): Promise<RunResult> {
     const worker = this.#workers[number] as Worker;
-    const result = await ask(worker, job, this.#timeoutMs);
+    // The process's time: a thread that never rests cannot be asked for its own.
+    const result = await ask(worker, job, this.#cpuMsMax * this.#workers.length);
     if (result !== undefined) return result;
     await worker.terminate();
     this.#workers[number] = newWorker();
-    return hungResult(job, this.#timeoutMs);
+    return hungResult(job, this.#cpuMsMax);
   }
 }
 
@@ -61,12 +68,20 @@ function newWorker(): Worker {
   return new Worker(new URL('./sim-worker.ts', import.meta.url));
 }
 
-/** @returns undefined when nothing has come after `timeoutMs` */
-function ask(worker: Worker, job: Job, timeoutMs: number): Promise<RunResult | undefined> {
+/** @returns undefined when nothing has come after the process has worked for `cpuMsMax` */
+function ask(worker: Worker, job: Job, cpuMsMax: number): Promise<RunResult | undefined> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => settle(() => resolve(undefined)), timeoutMs);
+    const startMs = performance.now();
+    const before = process.cpuUsage();
+    const look = () => {
+      const { user, system } = process.cpuUsage(before);
+      const isHung =
+        (user + system) / 1000 >= cpuMsMax || performance.now() - startMs >= JOB_MS_MAX;
+      if (isHung) settle(() => resolve(undefined));
+    };
+    const timer = setInterval(look, Math.min(LOOK_MS, cpuMsMax));
     const settle = (done: () => void) => {
-      clearTimeout(timer);
+      clearInterval(timer);
       worker.off('message', onMessage);
       worker.off('error', onError);
       done();
@@ -81,8 +96,8 @@ function ask(worker: Worker, job: Job, timeoutMs: number): Promise<RunResult | u
 }
 
 /** What is known of a run that never ended: code that loops without letting an event happen. */
-function hungResult({ scenario, seed }: Job, timeoutMs: number): RunResult {
-  const text = `the run did not end in ${timeoutMs / 1000} s of real time`;
+function hungResult({ scenario, seed }: Job, cpuMsMax: number): RunResult {
+  const text = `the run did not end in ${cpuMsMax / 1000} s of CPU time, or in an hour`;
   return {
     scenario,
     seed,

@@ -36,8 +36,8 @@ describe('a simulation that would not end', () => {
   });
 
   it('is a violation of its seed when its thread hangs, and the campaign goes on', async () => {
-    const timeoutMs = 1;
-    const pool = new JobPool(1, timeoutMs);
+    const cpuMsMax = 1;
+    const pool = new JobPool(1, cpuMsMax);
     const found: string[] = [];
     const jobs = [1, 2].map((seed) => ({ scenario: 'swarm', seed, canary: undefined }));
     await pool.run(jobs.values(), ({ seed }, { violations }) => {
