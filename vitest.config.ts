@@ -17,6 +17,7 @@ const BESIDE_OTHERS = [
   'compaction',
   'config',
   'disk-tier-crash',
+  'dump',
   'fixtures-through-mounts',
   'format',
   'fsck-gc',

@@ -3,6 +3,7 @@ import { CodedError } from '../runtime/coded-error.ts';
 import { BACKGROUND_MARK, reportToParent, runInBackground } from './background.ts';
 import { describeClone } from './clone-command.ts';
 import { describeConfig } from './config-command.ts';
+import { describeDump } from './dump-command.ts';
 import { describeFormat } from './format-command.ts';
 import { describeFsck } from './fsck-command.ts';
 import { describeGc } from './gc-command.ts';
@@ -105,6 +106,7 @@ function buildProgram(): Command {
   describeSummary(program.command('summary'));
   describeRmr(program.command('rmr'));
   describeQuota(program.command('quota'));
+  describeDump(program.command('dump'));
   describeFsck(program.command('fsck'));
   describeGc(program.command('gc'));
   describeWarmup(program.command('warmup'));

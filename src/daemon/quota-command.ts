@@ -40,20 +40,30 @@ interface Opened {
   readonly meta: WritableEngine;
   readonly quotas: DirQuotas;
   readonly context: OneShot;
+  /** Of `--path`. */
+  readonly dir: Ino | undefined;
 }
+
+type Work = (opened: Opened, options: QuotaOptions) => Promise<Shown[]>;
+/** Looks at what is to be set before anything is changed. @throws UsageError */
+type CheckNew = (options: QuotaOptions) => void;
+
+const WHICH = '--path: which directory of the volume?';
 
 /** The commands of `cachemesh quota`. */
 export function describeQuota(command: Command): void {
   command.description('limit what directories may hold');
-  const add = (name: string, description: string, work: typeof set) =>
+  const add = (name: string, description: string, work: Work, isNew?: CheckNew) =>
     command
       .command(name)
       .description(description)
       .argument('<META-URL>')
       .option('--path <PATH>', 'of the directory, in the volume')
       .option('--json', 'as JSON')
-      .action((metaUrl: string, options: QuotaOptions) => run(metaUrl, options, work));
-  add('set', 'limit a directory, or change its limits', set)
+      .action((metaUrl: string, options: QuotaOptions) =>
+        run(metaUrl, options, { work, checkNew: isNew }),
+      );
+  add('set', 'limit a directory, or change its limits', set, checkNew)
     .option('--capacity <SIZE>', 'of all that is in it; a bare number is GiB, 0 no limit')
     .option('--inodes <N>', 'files and directories in it, 0 no limit');
   add('get', 'show the limits of a directory', get);
@@ -65,16 +75,22 @@ export function describeQuota(command: Command): void {
   );
 }
 
-async function run(metaUrl: string, options: QuotaOptions, work: typeof set): Promise<void> {
+async function run(
+  metaUrl: string,
+  options: QuotaOptions,
+  { work, checkNew: checkFirst }: { work: Work; checkNew: CheckNew | undefined },
+): Promise<void> {
   await runOneShot(async (context) => {
-    if (work === set) {
-      limitsOf(options);
+    if (checkFirst !== undefined) {
+      checkFirst(options);
       await keepStatistics(metaUrl, context);
     }
     const meta = await openMeta(metaUrl, context);
     const parts = { ...context, engine: meta, sid: () => undefined };
     const quotas = await createDirQuotas(parts, context.signal);
-    const shown = await work({ meta, quotas, context }, options);
+    const dir =
+      options.path === undefined ? undefined : await directoryOf(meta, options.path, context);
+    const shown = await work({ meta, quotas, context, dir }, options);
     process.stdout.write(`${options.json === true ? jsonOf(shown) : tableOf(shown)}\n`);
     const wrong = shown.filter(isWrong);
     if (wrong.length === 0 || options.repair === true) return;
@@ -95,24 +111,31 @@ function limitsOf({ capacity, inodes }: QuotaOptions) {
   };
 }
 
-async function set({ meta, quotas, context }: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const dir = await directoryOf(meta, options, context);
-  await quotas.set(dir, limitsOf(options), context.signal);
-  return get({ meta, quotas, context }, options);
+function checkNew(options: QuotaOptions): void {
+  if (options.path === undefined) throw new UsageError(WHICH);
+  limitsOf(options);
 }
 
-async function get({ meta, quotas, context }: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const dir = await directoryOf(meta, options, context);
-  const quota = await quotas.get(dir, context.signal);
-  if (quota === undefined) throw new UsageError(`--path: ${options.path} has no quota`);
-  return [{ path: options.path ?? '', quota }];
+async function set(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
+  await opened.quotas.set(named(opened), limitsOf(options), opened.context.signal);
+  return get(opened, options);
+}
+
+async function get(opened: Opened, { path = '' }: QuotaOptions): Promise<Shown[]> {
+  const quota = await opened.quotas.get(named(opened), opened.context.signal);
+  if (quota === undefined) throw new UsageError(`--path: ${path} has no quota`);
+  return [{ path, quota }];
 }
 
 async function remove(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const [before] = await get(opened, options);
-  const dir = await directoryOf(opened.meta, options, opened.context);
-  await opened.quotas.remove(dir, opened.context.signal);
-  return before === undefined ? [] : [before];
+  const before = await get(opened, options);
+  await opened.quotas.remove(named(opened), opened.context.signal);
+  return before;
+}
+
+function named({ dir }: Opened): Ino {
+  if (dir === undefined) throw new UsageError(WHICH);
+  return dir;
 }
 
 async function list({ meta, quotas, context }: Opened): Promise<Shown[]> {
@@ -123,16 +146,15 @@ async function list({ meta, quotas, context }: Opened): Promise<Shown[]> {
   return shown.toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function check({ meta, quotas, context }: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const { signal } = context;
-  const only = options.path === undefined ? undefined : await directoryOf(meta, options, context);
-  const all = await quotas.list(signal);
+async function check(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
+  const { quotas, context, dir: only } = opened;
+  const all = await quotas.list(context.signal);
   const wanted = only === undefined ? all : all.filter(({ dir }) => dir === only);
   if (only !== undefined && wanted.length === 0) {
     throw new UsageError(`--path: ${options.path} has no quota`);
   }
   const shown: Shown[] = [];
-  for (const each of wanted) shown.push(await checkOne({ meta, quotas, context }, each, options));
+  for (const each of wanted) shown.push(await checkOne(opened, each, options));
   return shown;
 }
 
@@ -158,12 +180,7 @@ async function keepStatistics(metaUrl: string, context: OneShot): Promise<void> 
   await settings.store(changeFrom(before, after), context.signal);
 }
 
-async function directoryOf(
-  meta: WritableEngine,
-  { path }: QuotaOptions,
-  { signal }: OneShot,
-): Promise<Ino> {
-  if (path === undefined) throw new UsageError('--path: which directory of the volume?');
+async function directoryOf(meta: WritableEngine, path: string, { signal }: OneShot): Promise<Ino> {
   const node = await new MetaTree({ meta, signal }).find(path);
   if (!node.isDirectory) throw new UsageError(`--path: ${path} is not a directory`);
   if (node.ino >= TRASH_INO) throw new UsageError('--path: the trash has no quota');

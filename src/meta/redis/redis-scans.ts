@@ -2,14 +2,21 @@ import { Redis } from 'ioredis';
 import { CHUNK_BYTES, SLICE_RECORD_BYTES } from '../../block/geometry.ts';
 import { decodeSliceRecords, type SliceRecord } from '../../block/slice-record.ts';
 import { type Ino, toIno } from '../../posix/ino.ts';
-import { MetaError } from '../engine.ts';
+import { type DirQuota, MetaError } from '../engine.ts';
 import { decodeSliceSizes } from '../slice-sizes.ts';
-import type { DelayedName, SliceSize } from '../write/meta-tx.ts';
-import type { DeletedFile, DirQuotaAt, MetaScans, StoredChunk } from '../write/scans.ts';
+import type { DelayedName, OwnerKind, SliceSize } from '../write/meta-tx.ts';
+import type {
+  DeletedFile,
+  DirQuotaAt,
+  MetaScans,
+  OwnerQuotaAt,
+  StoredChunk,
+  VolumeCounters,
+} from '../write/scans.ts';
 import type { RedisClient } from './redis-connect.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
-import { toInteger, toQuota } from './redis-values.ts';
+import { ownerQuotaKeys, toInteger, toQuota } from './redis-values.ts';
 
 const DELETED = /^([0-9]{1,20}):([0-9]{1,20})$/;
 const SLICE = /^k([0-9]{1,20})_([0-9]{1,10})$/;
@@ -111,21 +118,9 @@ export class RedisScans implements MetaScans {
 
   async dirQuotas(signal: AbortSignal): Promise<DirQuotaAt[]> {
     const { dirQuota, dirQuotaUsedSpace, dirQuotaUsedInodes } = this.#keys;
-    const [dirs, limits, spaces, inodes] = await this.#run('dirQuotas', signal, (client) =>
-      Promise.all([
-        client.hkeys(dirQuota),
-        client.hgetallBuffer(dirQuota),
-        client.hgetall(dirQuotaUsedSpace),
-        client.hgetall(dirQuotaUsedInodes),
-      ]),
-    );
-    return dirs.flatMap((field) => {
-      const value = limits[field];
-      if (value === undefined || !ID.test(field)) return [];
-      const space = toInteger(spaces[field] ?? '0', dirQuotaUsedSpace);
-      const used = toInteger(inodes[field] ?? '0', dirQuotaUsedInodes);
-      return [{ dir: toIno(BigInt(field)), quota: toQuota(value, space, used) }];
-    });
+    const keys = [dirQuota, dirQuotaUsedSpace, dirQuotaUsedInodes] as const;
+    const quotas = await this.#quotas('dirQuotas', keys, signal);
+    return quotas.map(({ id, quota }) => ({ dir: toIno(id), quota }));
   }
 
   async *chunks(signal: AbortSignal): AsyncIterable<StoredChunk> {
@@ -162,6 +157,47 @@ export class RedisScans implements MetaScans {
       for (const name of names) found.add(Number(name.slice(prefix.length)));
     }
     return [...found];
+  }
+
+  async ownerQuotas(kind: OwnerKind, signal: AbortSignal): Promise<OwnerQuotaAt[]> {
+    const keys = ownerQuotaKeys(this.#keys, kind);
+    const quotas = await this.#quotas('ownerQuotas', keys, signal);
+    return quotas.map(({ id, quota }) => ({ id: Number(id), quota }));
+  }
+
+  async counters(signal: AbortSignal): Promise<VolumeCounters> {
+    const { usedSpace, totalInodes, nextInode, nextChunk, nextSession, nextTrash } = this.#keys;
+    const keys = [usedSpace, totalInodes, nextInode, nextChunk, nextSession, nextTrash];
+    const values = await this.#run('counters', signal, (client) => client.mget(keys));
+    const value = (index: number) => toInteger(values[index] ?? '0', keys[index] ?? '');
+    return {
+      ...{ usedBytes: value(0), inodes: value(1) },
+      // Redis keeps the last ids that were taken.
+      ...{ nextInode: value(2) + 1n, nextChunk: value(3) + 1n },
+      ...{ nextSession: value(4), nextTrash: value(5) },
+    };
+  }
+
+  async #quotas(
+    op: string,
+    [limitsKey, spaceKey, inodesKey]: readonly [string, string, string],
+    signal: AbortSignal,
+  ): Promise<{ id: bigint; quota: DirQuota }[]> {
+    const [fields, limits, spaces, inodes] = await this.#run(op, signal, (client) =>
+      Promise.all([
+        client.hkeys(limitsKey),
+        client.hgetallBuffer(limitsKey),
+        client.hgetall(spaceKey),
+        client.hgetall(inodesKey),
+      ]),
+    );
+    return fields.flatMap((field) => {
+      const value = limits[field];
+      if (value === undefined || !ID.test(field)) return [];
+      const space = toInteger(spaces[field] ?? '0', spaceKey);
+      const used = toInteger(inodes[field] ?? '0', inodesKey);
+      return [{ id: BigInt(field), quota: toQuota(value, space, used) }];
+    });
   }
 
   /** Names of keys, page by page. */

@@ -4,8 +4,21 @@ import type { Ino } from '../../posix/ino.ts';
 import type { ErrnoName } from '../../posix/errno.ts';
 import type { AclRule } from '../acl.ts';
 import type { DirEntry, DirQuota, Entry, MetaErrorCode, VolumeUsage } from '../engine.ts';
-import type { DelayedName, DirStats, IdCounter, SliceSize, TxContext } from '../write/meta-tx.ts';
-import type { DeletedFile, DirQuotaAt, StoredChunk } from '../write/scans.ts';
+import type {
+  DelayedName,
+  DirStats,
+  IdCounter,
+  OwnerKind,
+  SliceSize,
+  TxContext,
+} from '../write/meta-tx.ts';
+import type {
+  DeletedFile,
+  DirQuotaAt,
+  OwnerQuotaAt,
+  StoredChunk,
+  VolumeCounters,
+} from '../write/scans.ts';
 import type { Transacted } from '../write/transactions.ts';
 import type { WriteOp } from '../write/write-ops.ts';
 
@@ -56,6 +69,8 @@ export interface SqliteOps {
   chunksAfter(row: bigint, limit: number): (StoredChunk & { readonly row: bigint })[];
   waitingSlices(): SliceSize[];
   dirQuotas(): DirQuotaAt[];
+  ownerQuotas(kind: OwnerKind): OwnerQuotaAt[];
+  counters(): VolumeCounters;
   dropLocks(sid: bigint): void;
   /** The first of `count` ids. */
   takeIds(counter: IdCounter, count: number): bigint;

@@ -1,6 +1,13 @@
 import type { Ino } from '../../posix/ino.ts';
-import type { DelayedName, SliceSize } from '../write/meta-tx.ts';
-import type { DeletedFile, DirQuotaAt, MetaScans, StoredChunk } from '../write/scans.ts';
+import type { DelayedName, OwnerKind, SliceSize } from '../write/meta-tx.ts';
+import type {
+  DeletedFile,
+  DirQuotaAt,
+  MetaScans,
+  OwnerQuotaAt,
+  StoredChunk,
+  VolumeCounters,
+} from '../write/scans.ts';
 import type { SqliteLink } from './sqlite-link.ts';
 
 const VOLUME = 'volume';
@@ -56,6 +63,14 @@ export class SqliteScans implements MetaScans {
 
   dirQuotas(signal: AbortSignal): Promise<DirQuotaAt[]> {
     return this.#link.run('dirQuotas', [], { target: VOLUME, signal });
+  }
+
+  ownerQuotas(kind: OwnerKind, signal: AbortSignal): Promise<OwnerQuotaAt[]> {
+    return this.#link.run('ownerQuotas', [kind], { target: VOLUME, signal });
+  }
+
+  counters(signal: AbortSignal): Promise<VolumeCounters> {
+    return this.#link.run('counters', [], { target: VOLUME, signal });
   }
 
   dropLocks(sid: bigint, signal: AbortSignal): Promise<void> {

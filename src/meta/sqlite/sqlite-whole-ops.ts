@@ -4,9 +4,13 @@ import { MetaError } from '../engine.ts';
 import { decodeSliceSizes } from '../slice-sizes.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 import type { SqliteOps } from './sqlite-protocol.ts';
+import { OWNER_TYPE } from './sqlite-tx-reads.ts';
 import { bytes, integer, toQuota, unsigned64 } from './sqlite-values.ts';
 
-type WholeOps = Pick<SqliteOps, 'chunksAfter' | 'waitingSlices' | 'dirQuotas'>;
+type WholeOps = Pick<
+  SqliteOps,
+  'chunksAfter' | 'waitingSlices' | 'dirQuotas' | 'ownerQuotas' | 'counters'
+>;
 
 /** What is read of the whole volume by those who check it. */
 export function wholeOps(database: SqliteDatabase): WholeOps {
@@ -37,6 +41,25 @@ export function wholeOps(database: SqliteDatabase): WholeOps {
         dir: toIno(unsigned64(row, 'inode')),
         quota: toQuota(row),
       }));
+    },
+    ownerQuotas(kind) {
+      if (database.columns('user_group_quota').size === 0) return [];
+      const sql = `SELECT * FROM ${table('user_group_quota')} WHERE qtype = ?`;
+      return database.all(sql, OWNER_TYPE[kind]).map((row) => ({
+        id: Number(integer(row, 'qkey')),
+        quota: toQuota(row),
+      }));
+    },
+    counters() {
+      const value = (name: string) => {
+        const row = database.get(`SELECT value FROM ${table('counter')} WHERE name = ?`, name);
+        return row === undefined ? 0n : integer(row, 'value');
+      };
+      return {
+        ...{ usedBytes: value('usedSpace'), inodes: value('totalInodes') },
+        ...{ nextInode: value('nextInode'), nextChunk: value('nextChunk') },
+        ...{ nextSession: value('nextSession'), nextTrash: value('nextTrash') },
+      };
     },
   };
 }

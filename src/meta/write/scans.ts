@@ -1,7 +1,7 @@
 import type { SliceRecord } from '../../block/slice-record.ts';
 import type { Ino } from '../../posix/ino.ts';
-import type { DirQuota } from '../engine.ts';
-import type { DelayedName, SliceSize } from './meta-tx.ts';
+import type { DirQuota, VolumeUsage } from '../engine.ts';
+import type { DelayedName, OwnerKind, SliceSize } from './meta-tx.ts';
 
 /** A deleted file whose data is there still. */
 export interface DeletedFile {
@@ -15,6 +15,23 @@ export interface StoredChunk {
   readonly index: number;
   /** Undefined when it cannot be decoded. */
   readonly records: readonly SliceRecord[] | undefined;
+}
+
+/** A quota of a user or a group. */
+export interface OwnerQuotaAt {
+  /** uid or gid. */
+  readonly id: number;
+  readonly quota: DirQuota;
+}
+
+/** What a volume counts. */
+export interface VolumeCounters extends VolumeUsage {
+  /** The lowest ids that nobody has taken. */
+  readonly nextInode: bigint;
+  readonly nextChunk: bigint;
+  /** The last ids that were taken. */
+  readonly nextSession: bigint;
+  readonly nextTrash: bigint;
 }
 
 /** A quota, and the directory that has it. */
@@ -46,6 +63,9 @@ export interface MetaScans {
   waitingSlices(signal: AbortSignal): Promise<SliceSize[]>;
   /** The quotas of all directories. */
   dirQuotas(signal: AbortSignal): Promise<DirQuotaAt[]>;
+  /** The quotas of all users, or groups, whose usage is known; many have no limits. */
+  ownerQuotas(kind: OwnerKind, signal: AbortSignal): Promise<OwnerQuotaAt[]>;
+  counters(signal: AbortSignal): Promise<VolumeCounters>;
   /** Gives all locks of a session back. */
   dropLocks(sid: bigint, signal: AbortSignal): Promise<void>;
 }
