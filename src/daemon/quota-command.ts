@@ -53,7 +53,7 @@ const WHICH = '--path: which directory of the volume?';
 /** The commands of `cachemesh quota`. */
 export function describeQuota(command: Command): void {
   command.description('limit what directories may hold');
-  const add = (name: string, description: string, work: Work, isNew?: CheckNew) =>
+  const add = (name: string, description: string, work: Work, checkFirst?: CheckNew) =>
     command
       .command(name)
       .description(description)
@@ -61,7 +61,7 @@ export function describeQuota(command: Command): void {
       .option('--path <PATH>', 'of the directory, in the volume')
       .option('--json', 'as JSON')
       .action((metaUrl: string, options: QuotaOptions) =>
-        run(metaUrl, options, { work, checkNew: isNew }),
+        run(metaUrl, options, { work, checkFirst }),
       );
   add('set', 'limit a directory, or change its limits', set, checkNew)
     .option('--capacity <SIZE>', 'of all that is in it; a bare number is GiB, 0 no limit')
@@ -78,7 +78,7 @@ export function describeQuota(command: Command): void {
 async function run(
   metaUrl: string,
   options: QuotaOptions,
-  { work, checkNew: checkFirst }: { work: Work; checkNew: CheckNew | undefined },
+  { work, checkFirst }: { work: Work; checkFirst: CheckNew | undefined },
 ): Promise<void> {
   await runOneShot(async (context) => {
     if (checkFirst !== undefined) {

@@ -137,8 +137,8 @@ export class VolumeDump {
     this.#parts.onDumped((this.#count += 1));
     let isFirst = true;
     for await (const batch of this.#batches(ino)) {
-      const texts = batch.map((entry) =>
-        entry.type === FileType.directory ? undefined : this.#file(entry, depth + 2),
+      const texts = batch.map(async (entry) =>
+        entry.type === FileType.directory ? undefined : await this.#file(entry, depth + 2),
       );
       // All are asked for at once; they are written in turn.
       const written = await Promise.all(texts);
