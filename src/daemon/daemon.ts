@@ -20,6 +20,7 @@ import type { CacheGroup } from './group.ts';
 import { createGroupCache } from './group-cache.ts';
 import type { MountConfig } from './mount-config.ts';
 import { ownReport } from './own-report.ts';
+import { attachPassthrough, passthroughBytesMax, wantsPassthrough } from './passthrough.ts';
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
@@ -146,6 +147,9 @@ export class Daemon {
       cache: parts.cache,
       setting: volume.setting,
       writing: parts.writing,
+      passthrough: wantsPassthrough(this.#config)
+        ? { cached: parts.loader, bytesMax: passthroughBytesMax(this.#config) }
+        : undefined,
       internals: {
         stats: () => this.#metrics.stats(),
         config: configText(this.#config, volume.setting, {
@@ -214,6 +218,7 @@ export class Daemon {
     vfs.attachInvalidation((ino, offset, length) => driver.invalidateInode(ino, offset, length));
     this.#shutdown.push('mount', () => driver.stop());
     await driver.start();
+    attachPassthrough(this.#config, { vfs, driver, logger: this.#context.logger });
     driver.closed.then(
       () => this.#closing.resolve(),
       (error: unknown) => this.#closing.reject(error),

@@ -7,6 +7,7 @@ import type { SharedMemory } from '../runtime/system/shared-memory.ts';
 import type { Vfs } from '../vfs/vfs.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { MountConfig } from './mount-config.ts';
+import { wantsPassthrough } from './passthrough.ts';
 
 /** What a driver is chosen for. */
 export interface DriverParts {
@@ -43,6 +44,7 @@ export function createDriver(
       leases: parts.leases,
       memory: parts.memory,
       acl: parts.acl,
+      passthrough: wantsPassthrough(config),
       workers,
       allowOther: allowOther ? true : undefined,
       onFatal: parts.onFatal,

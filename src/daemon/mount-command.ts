@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { CHECKSUM_MODES } from '../store/checksum-mode.ts';
 import { EVICTION_NAMES } from '../store/eviction/create-policy.ts';
+import { PASSTHROUGH_MODES } from './mount-config.ts';
 import { LOG_LEVELS } from './pino-logger.ts';
 
 /**
@@ -87,6 +88,11 @@ function readingOptions(command: Command): Command {
         .default('auto'),
     )
     .option('--fuse-workers <N>', 'threads that answer the kernel (default: by cores, 2 to 4)')
+    .addOption(
+      new Option('--passthrough <MODE>', 'let the kernel read small cached files (experimental)')
+        .choices(PASSTHROUGH_MODES)
+        .default('off'),
+    )
     .option('--allow-other', 'let other users in when not mounted by root')
     .option('--subdir <PATH>', 'mount a sub-directory of the volume')
     .option('--attr-cache <DURATION>', 'how long the kernel believes attributes', '1')

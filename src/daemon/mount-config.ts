@@ -82,12 +82,17 @@ export interface GroupConfig {
   readonly encrypt: boolean;
 }
 
+/** Values of `--passthrough`. */
+export const PASSTHROUGH_MODES = ['auto', 'on', 'off'] as const;
+
 /** The kernel's side. */
 export interface FuseConfig {
   readonly driver: 'auto' | 'kernel' | 'fuse-native';
   /** Undefined: chosen by the number of cores. */
   readonly workers: number | undefined;
   readonly allowOther: boolean;
+  /** Whether the kernel reads cached files by itself; `auto`: where that breaks no promise. */
+  readonly passthrough: (typeof PASSTHROUGH_MODES)[number];
 }
 
 /** How the volume is shown and read. */
@@ -238,6 +243,7 @@ function fuseConfig(raw: RawOptions): FuseConfig {
     ]),
     workers: workers === undefined ? undefined : parseWhole('--fuse-workers', workers, bounds),
     allowOther: raw['allowOther'] === true,
+    passthrough: parseChoice('--passthrough', text(raw, 'passthrough'), PASSTHROUGH_MODES),
   };
 }
 

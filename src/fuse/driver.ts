@@ -25,6 +25,19 @@ export interface ExtentSink {
   retract(fileId: number, fileOffset: number): void;
 }
 
+/** Files of ours that the kernel reads by itself, in place of asking for the bytes of a file. */
+export interface BackingFiles {
+  /**
+   * @param fd - may be closed afterwards: the kernel keeps the file
+   * @param lengthBytes - what it must have: the kernel reads all of it, whatever length a file has here
+   * @returns a number for the file, > 0, or a negative errno: EPERM without CAP_SYS_ADMIN, ELOOP on a
+   *   stacked file system, EIO when it has another length
+   */
+  open(fd: number, lengthBytes: number): number;
+  /** Ends a number. No open file may have it any more. */
+  close(id: number): void;
+}
+
 /** Connects {@link FuseOperations} to the kernel. `start` mounts, `stop` unmounts. */
 export interface FuseDriver extends Startable {
   readonly name: 'kernel' | 'fuse-native';
@@ -32,6 +45,8 @@ export interface FuseDriver extends Startable {
   readonly closed: Promise<void>;
   /** Undefined when the driver has no worker threads that serve data. */
   readonly extents: ExtentSink | undefined;
+  /** Undefined before the mount is there, and where the kernel does not do that. */
+  readonly backing: BackingFiles | undefined;
   /** The kernel drops its attribute and, from `offset` on (negative: none), its pages. */
   invalidateInode(ino: Ino, offset: number, lengthBytes: number): void;
   /** The kernel drops a name. */

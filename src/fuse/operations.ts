@@ -39,6 +39,11 @@ export interface OpenReply {
   readonly directIo: boolean;
   /** Directories: the kernel may keep the listing. */
   readonly cacheDir: boolean;
+  /**
+   * The kernel reads the file by itself from this one ({@link BackingFiles}). With `directIo` reads
+   * come to us all the same, and only maps are of the backing file.
+   */
+  readonly backingId?: number | undefined;
 }
 
 /** Bytes of a file, in order; shorter than asked only at the end of the file. */

@@ -2,6 +2,7 @@ import type { BlockKey } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import type { LeaseRef } from '../runtime/lease-table.ts';
+import type { FileStanding } from '../store/tier.ts';
 import type { Startable } from '../runtime/startable.ts';
 
 /** `missing`: the origin has no such object; `failed`: no source could deliver; `corrupt`: wrong bytes. */
@@ -19,6 +20,23 @@ export interface BlockBytes {
   readonly from: ByteOrigin;
   /** Call exactly once. */
   release(): void;
+}
+
+/** A cache file that is open, and that may be read unchecked. */
+export interface CachedFile {
+  /** Valid until the caller gives the thread away. */
+  readonly fd: number;
+  readonly lengthBytes: number;
+  readonly standing: FileStanding;
+}
+
+/** Cache files as such. */
+export interface CachedFiles {
+  /**
+   * The file of a block, when it is open; it holds the block's bytes and nothing else. One that is
+   * there but not open is opened and checked behind the scenes, so that it is found later.
+   */
+  cachedFile(key: BlockKey): CachedFile | undefined;
 }
 
 /** Gets blocks from where they are nearest: memory, disk, the peer that owns them, the origin. */

@@ -5,14 +5,22 @@ import { withDeadline } from '../runtime/deadline.ts';
 import type { LeaseRef, LeaseTable } from '../runtime/lease-table.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { RecentMap } from '../runtime/recent-map.ts';
-import type { DiskTier, HeldBlock, HeldFile, MemoryTier } from '../store/tier.ts';
+import type { DiskTier, FileStanding, HeldBlock, HeldFile, MemoryTier } from '../store/tier.ts';
 import { type DiskRace, isInTime, raceDisk, release } from './disk-race.ts';
 import type { LoadMetrics } from './load-metrics.ts';
-import type { BlockBytes } from './loader.ts';
+import type { BlockBytes, CachedFile } from './loader.ts';
 
 /** A local disk that does not answer for this long is passed over. */
 const DISK_TIMEOUT_MS = 5_000;
 const DISK_LEASES_MAX = 65_536;
+/** Cache files that are opened at once because somebody asked for them. */
+const LOOKS_MAX = 32;
+
+/** How a block's cache file is read without us. */
+interface DiskLease {
+  readonly lease: LeaseRef;
+  readonly standing: FileStanding;
+}
 
 /** What {@link LocalBlocks} works with. */
 export interface LocalBlocksParts {
@@ -28,7 +36,8 @@ export interface LocalBlocksParts {
 /** This node's own tiers as one. */
 export class LocalBlocks {
   readonly #parts: LocalBlocksParts;
-  readonly #diskLeases = new RecentMap<BlockId, LeaseRef>(DISK_LEASES_MAX);
+  readonly #diskLeases = new RecentMap<BlockId, DiskLease>(DISK_LEASES_MAX);
+  readonly #looking = new Set<BlockId>();
 
   constructor(parts: LocalBlocksParts) {
     this.#parts = parts;
@@ -41,17 +50,25 @@ export class LocalBlocks {
 
   /** Lets worker threads read the block. */
   lease(id: BlockId): LeaseRef | undefined {
-    const { memory, leases } = this.#parts;
-    const held = memory.get(id);
-    if (held !== undefined) {
-      held.release();
-      return held.lease;
+    const held = this.#parts.memory.get(id);
+    if (held === undefined) return this.#diskLease(id)?.lease;
+    held.release();
+    return held.lease;
+  }
+
+  /** @see CachedFiles.cachedFile */
+  cachedFile(id: BlockId): CachedFile | undefined {
+    const found = this.#diskLease(id);
+    if (found === undefined) {
+      this.#look(id);
+      return undefined;
     }
-    const lease = this.#diskLeases.get(id);
-    if (lease === undefined || leases.isCurrent(lease)) return lease;
-    // The file was closed or evicted: with its old lease the block would never be read ahead again.
-    this.#diskLeases.delete(id);
-    return undefined;
+    const { lease, standing } = found;
+    const { leases } = this.#parts;
+    const fd = leases.location(lease.slot);
+    return standing.isGood
+      ? { fd, lengthBytes: leases.lengthBytes(lease.slot), standing }
+      : undefined;
   }
 
   /** Whether a block that was leased is still where it was. */
@@ -128,7 +145,7 @@ export class LocalBlocks {
     return withDeadline(clock, wait, async (timed) => {
       // Released in here: a file that comes after the deadline must not stay held.
       const file = await disk.open(id, timed);
-      if (file?.lease !== undefined) this.#diskLeases.set(id, file.lease);
+      if (file !== undefined) this.#noteLease(id, file);
       file?.release();
       return file !== undefined;
     });
@@ -149,6 +166,30 @@ export class LocalBlocks {
     else leave();
   }
 
+  #diskLease(id: BlockId): DiskLease | undefined {
+    const found = this.#diskLeases.get(id);
+    if (found === undefined || this.#parts.leases.isCurrent(found.lease)) return found;
+    // The file was closed or evicted: with its old lease the block would never be read ahead again.
+    this.#diskLeases.delete(id);
+    return undefined;
+  }
+
+  #noteLease(id: BlockId, { lease, standing }: HeldFile): void {
+    if (lease !== undefined) this.#diskLeases.set(id, { lease, standing });
+  }
+
+  /** Opens a block's cache file, so that the next who asks for it finds it. */
+  #look(id: BlockId): void {
+    const { disk, logger } = this.#parts;
+    if (disk?.has(id) !== true || this.#looking.has(id) || this.#looking.size >= LOOKS_MAX) return;
+    this.#looking.add(id);
+    this.isOnDisk(id, new AbortController().signal)
+      .catch((error: unknown) => {
+        logger.debug({ block: id, error: String(error) }, 'a cache file could not be opened');
+      })
+      .finally(() => this.#looking.delete(id));
+  }
+
   #lateMs(id: BlockId): number {
     return this.#parts.disk?.lateMs(id) ?? Number.POSITIVE_INFINITY;
   }
@@ -166,7 +207,7 @@ export class LocalBlocks {
     signal: AbortSignal,
   ): Promise<BlockBytes> {
     try {
-      if (file.lease !== undefined) this.#diskLeases.set(id, file.lease);
+      this.#noteLease(id, file);
       const bytes = Buffer.allocUnsafe(range.length);
       await file.read(range, bytes, signal);
       return { bytes, from: 'disk', release: () => undefined };

@@ -13,7 +13,13 @@ import { JOINED, LEVELS } from './flight-book.ts';
 import { Flights, type LoadOptions, type Miss } from './flights.ts';
 import { Gathering } from './gathering.ts';
 import type { LoadMetrics } from './load-metrics.ts';
-import { type BlockBytes, type BlockLoader, BlockReadError } from './loader.ts';
+import {
+  type BlockBytes,
+  type BlockLoader,
+  BlockReadError,
+  type CachedFile,
+  type CachedFiles,
+} from './loader.ts';
 import type { LocalBlocks } from './local-blocks.ts';
 import { PrefetchQueue } from './prefetch-queue.ts';
 import type { Replicator } from './replicator.ts';
@@ -53,7 +59,7 @@ const STOP_TIMEOUT_MS = 5_000;
  * Kept: what this node keeps for the group goes to memory and disk; what others keep goes to memory
  * only, so that the disks of a group add up.
  */
-export class MeshLoader implements BlockLoader {
+export class MeshLoader implements BlockLoader, CachedFiles {
   readonly #parts: MeshLoaderParts;
   readonly #flights: Flights;
   readonly #touched = new RecentMap<BlockId, true>(TOUCHED_BLOCKS_MAX);
@@ -155,6 +161,10 @@ export class MeshLoader implements BlockLoader {
 
   isCurrent(lease: LeaseRef): boolean {
     return this.#parts.local.isCurrent(lease);
+  }
+
+  cachedFile(key: BlockKey): CachedFile | undefined {
+    return this.#parts.local.cachedFile(blockIdOf(key));
   }
 
   /** Whether a read would be answered from here. */

@@ -29,6 +29,11 @@ export class DiskEntry extends PolicyEntry {
     this.sumsText = block.sumsText;
   }
 
+  /** @see FileStanding.isGood */
+  get isGood(): boolean {
+    return !this.isGone && !this.disk.isDown && !this.disk.hangs();
+  }
+
   get path(): string {
     return this.disk.paths.block(this.id, this.sumsText);
   }

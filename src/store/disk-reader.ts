@@ -103,6 +103,7 @@ export class DiskReader {
         return file.lease;
       },
       sizeBytes: file.entry.blockBytes,
+      standing: file.entry,
       read: async (range, into, signal) => {
         assert(held, 'a released cache file is read');
         await this.#read(file, { range, into, signal });

@@ -48,11 +48,18 @@ export interface MemoryTier {
   close(): void;
 }
 
+/** What is known of a cache file, also when it was released. */
+export interface FileStanding {
+  /** The file still is the block's: it was neither evicted nor found damaged, and its disk answers. */
+  readonly isGood: boolean;
+}
+
 /** A block in a cache file that stays open until it is released. */
 export interface HeldFile {
   /** Lets worker threads read the file by itself; undefined when each read must be checked. */
   readonly lease: LeaseRef | undefined;
   readonly sizeBytes: number;
+  readonly standing: FileStanding;
   /** @throws CacheError when the bytes cannot be read or are wrong; the block is then gone */
   read(range: ByteRange, into: Uint8Array, signal: AbortSignal): Promise<void>;
   /** Call exactly once. */

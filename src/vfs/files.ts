@@ -12,6 +12,7 @@ import type { FileAhead } from './ahead/file-ahead.ts';
 import type { NodeParts, Nodes } from './nodes.ts';
 import { type Adopted, type OpenFile, shownAttr } from './open-files.ts';
 import { OpenHandle } from './open-handle.ts';
+import type { Passthrough, ThroughHandle } from './passthrough.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { Writers } from './write/writers.ts';
 
@@ -21,6 +22,8 @@ export interface FilesParts extends NodeParts {
   readonly publisher: ExtentPublisher;
   readonly ahead: ReadAhead;
   readonly fileAhead: FileAhead;
+  /** Undefined when the kernel reads nothing by itself. */
+  readonly passthrough: Passthrough | undefined;
   readonly blockBytes: number;
   /** Undefined on a read-only mount. */
   readonly writing: FilesWriting | undefined;
@@ -65,7 +68,8 @@ export class Files {
    * Close-to-open: sees everything that was closed before. The kernel may keep its pages when the
    * content is the same as at an earlier open.
    *
-   * @throws FsError EROFS for writing on a read-only mount, ESTALE (it is gone), EISDIR, EINVAL (no regular file),
+   * @throws FsError EROFS for writing on a read-only mount, ESTALE (it is gone, or has another number:
+   *   the kernel looks the name up again), EISDIR, EINVAL (no regular file),
    *   ENFILE, EPERM (immutable, append-only)
    */
   async open(context: FuseContext, ino: Ino, flags: number): Promise<OpenReply> {
@@ -78,7 +82,7 @@ export class Files {
     writing?.meta.opened(volumeIno);
     try {
       const file = await this.#openFile(volumeIno, context.signal);
-      return this.#registerOrClose(file, flags, changes);
+      return this.#registerOrClose(file, { flags, changes, node: ino });
     } catch (error) {
       if (writing !== undefined) void this.#closed(writing.meta, volumeIno);
       throw error;
@@ -89,21 +93,31 @@ export class Files {
   openCreated(ino: Ino, attr: Attr, flags: number): OpenReply {
     const { files } = this.#parts;
     const file = files.open(ino, attr, files.ticket());
-    return this.#registerOrClose(file, flags, false);
+    return this.#registerOrClose(file, { flags, changes: false, node: undefined });
   }
 
-  #registerOrClose(file: OpenFile, flags: number, changes: boolean): OpenReply {
+  /** @param how - `node`: what the kernel opens; undefined: what it is about to be told */
+  #registerOrClose(
+    file: OpenFile,
+    { flags, changes, node }: { flags: number; changes: boolean; node: Ino | undefined },
+  ): OpenReply {
     try {
       if (changes) checkFlags(file.attr, flags);
-      return this.#register(file, flags);
+      const { passthrough } = this.#parts;
+      if (node !== undefined) {
+        return this.#register(file, flags, passthrough?.open(file, { node, flags }));
+      }
+      passthrough?.created(file);
+      return this.#register(file, flags, undefined);
     } catch (error) {
       this.#parts.files.close(file, file.version);
+      this.#parts.passthrough?.closed(file, undefined);
       throw error;
     }
   }
 
   /** The metadata knows that the inode is open. */
-  #register(file: OpenFile, flags: number): OpenReply {
+  #register(file: OpenFile, flags: number, through: ThroughHandle | undefined): OpenReply {
     const { options: vfs, writing } = this.#parts;
     const appends = (flags & O_APPEND) !== 0;
     const writes = (flags & O_ACCMODE) !== 0;
@@ -112,20 +126,23 @@ export class Files {
     const isDirect = vfs.directIo || (writes && appends);
     const how =
       writes && writing ? { writer: writing.writers.open(file.ino), appends, isDirect } : undefined;
-    const handle = new OpenHandle(file, version, how);
+    const handle = new OpenHandle(file, version, { writing: how, through });
     let number: number;
     try {
       number = this.#handles.add(handle);
     } catch (error) {
       if (how !== undefined) writing?.writers.close(how.writer);
+      this.#parts.passthrough?.closed(file, through);
       throw error;
     }
     this.#publishSmall(handle);
     return {
       fh: fileHandle(version.fileId, number),
-      keepCache: version.opened,
-      directIo: isDirect,
+      // Where the kernel reads by itself it must have no pages of its own.
+      keepCache: version.opened && through === undefined,
+      directIo: isDirect || through?.isDirect === true,
       cacheDir: false,
+      backingId: through?.backing.id,
     };
   }
 
@@ -150,6 +167,7 @@ export class Files {
     this.#handles.fill(opened.handle, handle);
     this.#parts.writing?.meta.opened(opened.ino);
     this.#publishSmall(handle);
+    this.#parts.passthrough?.adopted(file);
   }
 
   /** @throws FsError EBADF */
@@ -193,6 +211,7 @@ export class Files {
       void this.#closed(writing.meta, handle.file.ino);
     }
     files.close(handle.file, handle.opened);
+    this.#parts.passthrough?.closed(handle.file, handle.through);
   }
 
   /** After the last close an unlinked file is removed; nobody waits for that. */

@@ -19,7 +19,12 @@ export interface OpenFile {
   pending: PendingWrites | undefined;
   /** Taken when the last change by this mount was known to be done. */
   changed: Ticket;
+  /** What about the file only the main thread can answer. */
+  decidedHere: DecidedHere;
 }
+
+/** Requests about a file. */
+export type DecidedHere = 'nothing' | 'opens' | 'all';
 
 /** Writes of this mount that are not committed. */
 export interface PendingWrites {
@@ -76,6 +81,7 @@ export class OpenFiles {
   #lastFileId = 0;
   #lastTicket = 0;
   #watcher: OpenFilesWatcher | undefined;
+  #decidedFirst: (ino: Ino) => DecidedHere = () => 'nothing';
 
   /**
    * @param options - `limit`: files kept, 0 = any number; `onEnd`: called when a version is no
@@ -90,6 +96,18 @@ export class OpenFiles {
   /** @param watcher - hears of changes from now on */
   watch(watcher: OpenFilesWatcher): void {
     this.#watcher = watcher;
+  }
+
+  /** @param decided - what of a file is decided here from the moment that it is known */
+  onFirst(decided: (ino: Ino) => DecidedHere): void {
+    this.#decidedFirst = decided;
+  }
+
+  /** What about a file only the main thread can answer from now on. */
+  decideHere(file: OpenFile, decided: DecidedHere): void {
+    if (file.decidedHere === decided) return;
+    file.decidedHere = decided;
+    this.#watcher?.known(file);
   }
 
   /** How many files are kept. */
@@ -182,7 +200,7 @@ export class OpenFiles {
     const changed = 0 as Ticket;
     const file = {
       ...{ ino, attr, version, ticket, checkedAtMs, handles: 0 },
-      ...{ pending: undefined, changed },
+      ...{ pending: undefined, changed, decidedHere: this.#decidedFirst(ino) },
     };
     this.#watcher?.known(file);
     return this.#hold(file);

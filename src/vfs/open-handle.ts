@@ -1,5 +1,6 @@
 import type { FileVersion } from './file-version.ts';
 import type { OpenFile } from './open-files.ts';
+import type { ThroughHandle } from './passthrough.ts';
 import { ReadSessions } from './read-sessions.ts';
 import type { FileWriter } from './write/file-writer.ts';
 
@@ -21,12 +22,19 @@ export class OpenHandle {
   readonly sessions = new ReadSessions();
   /** By which it writes; undefined when it was opened for reading. */
   readonly writing: HandleWriting | undefined;
+  /** By which the kernel reads by itself; undefined when it asks us. */
+  readonly through: ThroughHandle | undefined;
   closed = false;
 
-  constructor(file: OpenFile, opened: FileVersion = file.version, writing?: HandleWriting) {
+  constructor(
+    file: OpenFile,
+    opened: FileVersion = file.version,
+    how: { writing?: HandleWriting | undefined; through?: ThroughHandle | undefined } = {},
+  ) {
     this.file = file;
     this.opened = opened;
-    this.writing = writing;
+    this.writing = how.writing;
+    this.through = how.through;
   }
 
   /** The version to read from now. */

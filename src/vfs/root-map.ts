@@ -1,14 +1,19 @@
 import { FileType } from '../posix/attr.ts';
 import { FsError } from '../posix/errno.ts';
+import { inodeOf } from '../fuse/node-alias.ts';
 import { type Ino, ROOT_INO } from '../posix/ino.ts';
 import type { MetaReader } from '../meta/engine.ts';
 
-/** Presents a directory of the volume as the root of the mount. */
+/**
+ * Presents a directory of the volume as the root of the mount. An inode can have another number for a
+ * while, an alias; the kernel's requests may name it by that one, by its own and by former ones.
+ */
 export class RootMap {
   /** The volume's inode of the mounted root. */
   readonly root: Ino;
   /** Whether the volume's own root is mounted. */
   readonly isWhole: boolean;
+  readonly #aliases = new Map<Ino, Ino>();
 
   /** @param root - a directory of the volume */
   constructor(root: Ino) {
@@ -18,12 +23,24 @@ export class RootMap {
 
   /** The volume's inode for the kernel's. */
   toVolume(ino: Ino): Ino {
-    return ino === ROOT_INO ? this.root : ino;
+    return ino === ROOT_INO ? this.root : inodeOf(ino);
   }
 
-  /** The kernel's inode for the volume's. */
+  /** What the kernel is told for the volume's inode. */
   toKernel(ino: Ino): Ino {
+    const alias = this.#aliases.size === 0 ? undefined : this.#aliases.get(ino);
+    return alias ?? this.ownNode(ino);
+  }
+
+  /** The kernel's inode for the volume's as long as it has no alias. */
+  ownNode(ino: Ino): Ino {
     return ino === this.root ? ROOT_INO : ino;
+  }
+
+  /** @param alias - what the kernel is told from now on; undefined: its own number */
+  setAlias(ino: Ino, alias: Ino | undefined): void {
+    if (alias === undefined) this.#aliases.delete(ino);
+    else this.#aliases.set(ino, alias);
   }
 }
 

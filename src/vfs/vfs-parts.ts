@@ -1,5 +1,5 @@
 import type { BlockSink } from '../mesh/block-writer.ts';
-import type { BlockLoader } from '../mesh/loader.ts';
+import type { BlockLoader, CachedFiles } from '../mesh/loader.ts';
 import type { SharedCache } from '../mesh/warm/group-cache.ts';
 import type { MetaReader } from '../meta/engine.ts';
 import type { VolumeSetting } from '../meta/setting.ts';
@@ -18,10 +18,19 @@ export interface VfsWriting {
   readonly compactor: Compactor;
 }
 
+/** Where the kernel may read files by itself. */
+export interface PassthroughSource {
+  readonly cached: CachedFiles;
+  /** Of cache files that it may hold at once. */
+  readonly bytesMax: number;
+}
+
 /** What the file system is made of. */
 export interface VfsParts {
   readonly meta: MetaReader;
   readonly loader: BlockLoader;
+  /** What the kernel may read by itself; undefined: nothing. */
+  readonly passthrough?: PassthroughSource | undefined;
   /** The group's caches, for warming up, checking and evicting. */
   readonly cache: SharedCache;
   readonly setting: VolumeSetting;

@@ -1,4 +1,4 @@
-import type { ExtentSink } from '../fuse/driver.ts';
+import type { BackingFiles, ExtentSink } from '../fuse/driver.ts';
 import type { FuseFileSystem } from '../fuse/file-system.ts';
 import {
   type AttrReply,
@@ -29,6 +29,7 @@ import { InternalFiles } from './internal/internal-files.ts';
 import { LoggedCalls } from './internal/logged-calls.ts';
 import { Nodes } from './nodes.ts';
 import { OpenFiles } from './open-files.ts';
+import { Passthrough } from './passthrough.ts';
 import { PlanCache } from './plan-cache.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { Reader } from './reader.ts';
@@ -63,6 +64,7 @@ export class Vfs implements FuseFileSystem {
   readonly #openFiles: OpenFiles;
   readonly #told: ToldAttrs;
   readonly #files: Files;
+  readonly #passthrough: Passthrough | undefined;
   readonly #xattrs: Xattrs;
   readonly #statfs: Statfs;
   readonly #plans: PlanCache;
@@ -113,9 +115,12 @@ export class Vfs implements FuseFileSystem {
     this.#fileAhead = new FileAhead(bringing);
     const changed = { openFiles: files, plans: this.#plans };
     this.#writing = parts.writing && new Writing(parts, parts.writing, changed);
+    this.#passthrough =
+      parts.passthrough && new Passthrough({ ...shared, ...data, ...parts.passthrough, catchUp });
     this.#files = new Files({
       ...{ ...shared, ...data, ...from },
       ...{ fileAhead: this.#fileAhead, writing: this.#writing?.forFiles },
+      passthrough: this.#passthrough,
     });
     const memory = this.#memory(files);
     this.#jobs = new CacheJobs({ ...parts, root: this.#root, blockBytes, memory });
@@ -129,6 +134,11 @@ export class Vfs implements FuseFileSystem {
   /** Worker threads of the driver answer reads from what is published here; undefined: nobody does. */
   attachExtents(sink: ExtentSink | undefined): void {
     this.#publisher.attach(sink);
+  }
+
+  /** The kernel reads files by itself from now on, as far as `backing` lets it; undefined: none. */
+  attachBacking(backing: BackingFiles | undefined): void {
+    this.#passthrough?.attach(backing);
   }
 
   /**

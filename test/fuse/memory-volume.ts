@@ -19,6 +19,8 @@ export interface MemoryNode {
   /** Content version of opened files; 0 keeps worker threads out. */
   fileId: number;
   keepCache: boolean;
+  /** How its next opens are answered. */
+  openings: Partial<OpenReply>[];
   /** Replaces reading. */
   onRead: ((context: FuseContext) => Promise<void>) | undefined;
   /** It may be written to; what was written is kept here. */
@@ -103,7 +105,8 @@ export class MemoryVolume implements FuseFileSystem {
   async open(_: FuseContext, ino: Ino): Promise<OpenReply> {
     const node = this.#node(ino);
     const fh = this.#handle(node, node.fileId);
-    return { fh, keepCache: node.keepCache, directIo: false, cacheDir: false };
+    const how = node.openings.shift();
+    return { fh, keepCache: node.keepCache, directIo: false, cacheDir: false, ...how };
   }
 
   async read(
@@ -208,6 +211,7 @@ export class MemoryVolume implements FuseFileSystem {
       xattrs: new Map(),
       fileId: 0,
       keepCache: false,
+      openings: [],
       onRead: undefined,
       written: undefined,
     };

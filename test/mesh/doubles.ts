@@ -87,6 +87,7 @@ export class SlowDisk implements DiskTier {
     if (bytes === undefined) return undefined;
     return {
       lease: undefined,
+      standing: { isGood: true },
       sizeBytes: bytes.byteLength,
       read: async ({ offset, length }, into) => into.set(bytes.subarray(offset, offset + length)),
       release: () => undefined,

@@ -28,6 +28,8 @@ export interface KernelDriverOptions {
   readonly libc: Libc | undefined;
   /** Offer POSIX ACLs to the kernel. */
   readonly acl: boolean;
+  /** Offer to let the kernel read files of ours by itself; needs `libc`. */
+  readonly passthrough?: boolean | undefined;
   /** Another way for some requests; needs `libc`. */
   readonly shortcut?: ShortcutHost | undefined;
   readonly clock: Clock;

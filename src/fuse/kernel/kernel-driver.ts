@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Ino } from '../../posix/ino.ts';
 import { withDeadline } from '../../runtime/deadline.ts';
-import type { ExtentSink, FuseDriver } from '../driver.ts';
+import type { BackingFiles, ExtentSink, FuseDriver } from '../driver.ts';
 import { ExtentMap } from '../extent-map.ts';
 import { FuseConnection } from './connection.ts';
 import { DeviceError } from './device-error.ts';
@@ -76,6 +76,10 @@ export class KernelDriver implements FuseDriver {
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
+  }
+
+  get backing(): BackingFiles | undefined {
+    return this.#mount?.backing;
   }
 
   invalidateInode(ino: Ino, offset: number, lengthBytes: number): void {

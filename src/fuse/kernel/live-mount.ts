@@ -2,7 +2,9 @@ import { closeSync, readSync } from 'node:fs';
 import { Errno } from '../../posix/errno.ts';
 import { sleep, withDeadline } from '../../runtime/deadline.ts';
 import type { ExtentMap } from '../extent-map.ts';
-import type { InitWishes } from '../wire/init.ts';
+import type { BackingFiles } from '../driver.ts';
+import { InitFlag, type InitWishes } from '../wire/init.ts';
+import { DeviceBackingFiles } from './backing-files.ts';
 import { DeviceChannel } from './device-channel.ts';
 import { DeviceError } from './device-error.ts';
 import { DeviceWorkers } from './device-workers.ts';
@@ -34,6 +36,7 @@ export class LiveMount {
   readonly #session: FuseSession;
   #workers: DeviceWorkers | undefined;
   #publisher: ReadPublisher | undefined;
+  #backing: DeviceBackingFiles | undefined;
 
   constructor(fd: number, options: KernelDriverOptions) {
     this.#fd = fd;
@@ -41,11 +44,11 @@ export class LiveMount {
     this.#metrics = new SessionMetrics(options.metrics);
     this.#channel = new DeviceChannel(fd);
     this.notices = new NoticeQueue(options);
-    const { operations, clock, logger, acl } = options;
+    const { operations, clock, logger } = options;
     this.#session = new FuseSession({
       operations,
       channel: this.#channel,
-      wishes: wishesOf(acl, operations.mutations !== undefined),
+      wishes: wishesOf(options),
       clock,
       logger,
       metrics: this.#metrics,
@@ -74,7 +77,11 @@ export class LiveMount {
   startThreads(extents: ExtentMap, onDeath: (error: Error) => void): void {
     const { leases, memory, libc, clock, shortcut } = this.#options;
     const count = workerCount(this.#options);
-    const takeBack = (frame: Uint8Array) => this.#session.handle(frame);
+    const takeBack = (frame: Uint8Array) => {
+      // An open is decided about by what else is open.
+      this.#workers?.takeClosed();
+      this.#session.handle(frame);
+    };
     const plan = shortcut?.start({ fd: this.#fd, workers: count, takeBack, onDeath });
     const stats = WorkerStats.create(count);
     const also = () => this.#workers?.takeClosed();
@@ -106,6 +113,15 @@ export class LiveMount {
     await withDeadline(this.#options.clock, wait, () => this.#workers?.ready ?? Promise.resolve());
   }
 
+  /** Undefined where the kernel reads nothing by itself, and when it was not asked to. */
+  get backing(): BackingFiles | undefined {
+    const { libc } = this.#options;
+    const flags = this.#session.init?.flags ?? 0n;
+    if (libc === undefined || (flags & InitFlag.passthrough) === 0n) return undefined;
+    this.#backing ??= new DeviceBackingFiles(libc, this.#fd);
+    return this.#backing;
+  }
+
   /** Whether threads were started. */
   get isServing(): boolean {
     return this.#workers !== undefined;
@@ -130,6 +146,7 @@ export class LiveMount {
 
   /** Closes the device. The threads must have ended. */
   async close(): Promise<void> {
+    this.#backing?.end();
     this.#publisher?.stop();
     this.#session.end();
     await this.notices.stop();
@@ -148,10 +165,11 @@ export class LiveMount {
   }
 }
 
-function wishesOf(acl: boolean, canWrite: boolean): InitWishes {
+function wishesOf({ acl, operations, passthrough, libc }: KernelDriverOptions): InitWishes {
   return {
     acl,
-    locks: canWrite,
+    locks: operations.mutations !== undefined,
+    passthrough: passthrough === true && libc !== undefined,
     maxRequestBytes: REQUEST_BYTES_MAX,
     maxWriteBytes: WRITE_BYTES_MAX,
     maxReadaheadBytes: READ_AHEAD_KIB * 1024,

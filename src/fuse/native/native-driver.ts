@@ -69,6 +69,7 @@ const SHARED_BITS = 0o077;
 export class NativeDriver implements FuseDriver {
   readonly name = 'fuse-native';
   readonly extents = undefined;
+  readonly backing = undefined;
   readonly closed: Promise<void>;
   readonly #operations: FuseOperations;
   readonly #options: NativeDriverOptions;

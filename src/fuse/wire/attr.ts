@@ -1,6 +1,7 @@
 import type { Attr, Timespec } from '../../posix/attr.ts';
 import { FileType, modeOf } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
+import { inodeOf } from '../node-alias.ts';
 
 /** Bytes of `struct fuse_attr`. @see linux/fuse.h */
 export const ATTR_BYTES = 88;
@@ -22,7 +23,7 @@ const TIMEOUT_SECONDS_MAX = 2 ** 31;
  */
 export function writeAttr(view: DataView, at: number, ino: Ino, attr: Attr): void {
   const size = sizeOf(attr);
-  view.setBigUint64(at, ino, true);
+  view.setBigUint64(at, inodeOf(ino), true);
   view.setBigUint64(at + 8, size, true);
   view.setBigUint64(at + 16, (size + STAT_BLOCK_BYTES - 1n) / STAT_BLOCK_BYTES, true);
   writeTime(view, attr.atime, { seconds: at + 24, nanoseconds: at + 48 });

@@ -1,6 +1,7 @@
 import type { FileType } from '../../posix/attr.ts';
 import { modeOf } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
+import { inodeOf } from '../node-alias.ts';
 import type { DirEntryReply } from '../operations.ts';
 import { ENTRY_BYTES, writeEntry } from './replies.ts';
 
@@ -53,7 +54,7 @@ export class DirectoryPage {
       this.lookedUp.push(entry.entry.ino);
     }
     const at = this.#at + prefixBytes;
-    this.#view.setBigUint64(at, entry.ino, true);
+    this.#view.setBigUint64(at, inodeOf(entry.ino), true);
     this.#view.setBigUint64(at + 8, entry.nextOffset, true);
     this.#view.setUint32(at + 16, entry.name.byteLength, true);
     this.#view.setUint32(at + 20, directoryType(entry.type), true);

@@ -22,11 +22,14 @@ export const InitFlag = {
   maxPages: 1n << 22n,
   cacheSymlinks: 1n << 23n,
   initExt: 1n << 30n,
+  passthrough: 1n << 37n,
 } as const;
 
 /** Bytes of `struct fuse_init_out`. */
 const INIT_OUT_BYTES = 64;
 const PAGE_BYTES = 4096;
+/** Backing files may lie on a plain file system, not on a stacked one. @see fuse_init_out.max_stack_depth */
+const STACK_DEPTH = 1;
 
 /** What is asked for; the kernel may give less. */
 export interface InitWishes {
@@ -34,6 +37,8 @@ export interface InitWishes {
   readonly acl: boolean;
   /** Files can be locked by us; otherwise the kernel keeps locks by itself, for this mount alone. */
   readonly locks: boolean;
+  /** Files may be read by the kernel itself from files of ours. */
+  readonly passthrough: boolean;
   /** Largest request in bytes, a multiple of 4096 up to 1 MiB. */
   readonly maxRequestBytes: number;
   /** Largest WRITE in bytes; the read buffer must hold it and 4096 bytes more. */
@@ -64,10 +69,11 @@ export function negotiateInit(offer: InitBody, wishes: InitWishes): InitReply | 
   if (offer.major === PROTOCOL_MAJOR && offer.minor < PROTOCOL_MINOR_MIN) return undefined;
   const minor =
     offer.major > PROTOCOL_MAJOR ? PROTOCOL_MINOR_MAX : Math.min(offer.minor, PROTOCOL_MINOR_MAX);
-  const { posixAcl, dontMask, posixLocks, flockLocks, ...always } = InitFlag;
+  const { posixAcl, dontMask, posixLocks, flockLocks, passthrough, ...always } = InitFlag;
   let wanted = Object.values(always).reduce((all, flag) => all | flag, 0n);
   if (wishes.acl) wanted |= posixAcl | dontMask;
   if (wishes.locks) wanted |= posixLocks | flockLocks;
+  if (wishes.passthrough) wanted |= passthrough;
   const flags = wanted & offer.flags;
   return { minor, flags, payload: encodeInit(minor, flags, wishes) };
 }
@@ -85,5 +91,6 @@ function encodeInit(minor: number, flags: bigint, wishes: InitWishes): Uint8Arra
   view.setUint32(24, 1, true); // Granularity of times: 1 ns.
   view.setUint16(28, Math.ceil(wishes.maxRequestBytes / PAGE_BYTES), true);
   view.setUint32(32, Number(flags >> 32n), true);
+  if ((flags & InitFlag.passthrough) !== 0n) view.setUint32(36, STACK_DEPTH, true);
   return payload;
 }

@@ -19,7 +19,13 @@ export const OPEN_OUT_BYTES = 16;
 const STATFS_OUT_BYTES = 80;
 
 /** FOPEN_* bits of an OPEN reply. @see linux/fuse.h */
-export const OpenFlag = { directIo: 1, keepCache: 2, cacheDir: 8, noFlush: 32 } as const;
+export const OpenFlag = {
+  directIo: 1,
+  keepCache: 2,
+  cacheDir: 8,
+  noFlush: 32,
+  passthrough: 128,
+} as const;
 
 /** Inode numbers are never used again, so all are of one generation (the one that JuiceFS mounts show). */
 const GENERATION = 1n;
@@ -73,7 +79,8 @@ export function encodeAttr(ino: Ino, reply: AttrReply): Uint8Array {
 }
 
 /**
- * Writes `struct fuse_open_out`: fh u64, open_flags u32, backing_id i32 (which stays as it was).
+ * Writes `struct fuse_open_out`: fh u64, open_flags u32, backing_id i32 (which stays as it was when
+ * there is none).
  *
  * @param noFlush - for files: nothing has to be flushed at close(2) on a handle that only reads
  */
@@ -82,6 +89,10 @@ export function writeOpen(view: DataView, at: number, reply: OpenReply, noFlush:
   if (reply.directIo) flags |= OpenFlag.directIo;
   if (reply.keepCache) flags |= OpenFlag.keepCache;
   if (reply.cacheDir) flags |= OpenFlag.cacheDir;
+  if (reply.backingId !== undefined) {
+    flags |= OpenFlag.passthrough;
+    view.setInt32(at + 12, reply.backingId, true);
+  }
   view.setBigUint64(at, reply.fh, true);
   view.setUint32(at + 8, flags, true);
 }

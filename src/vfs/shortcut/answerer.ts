@@ -154,8 +154,8 @@ export class Answerer {
     const at = this.#handles.peek();
     if (at === -1 || !this.#notes.haveRoom) return false;
     if (this.#files.look(this.#ino.low, this.#ino.high, attr) !== 'same') return false;
-    const { wasOpened, isBelieved } = this.#files;
-    if (!wasOpened && !isBelieved) return false;
+    const { wasOpened, isBelieved, opensElsewhere } = this.#files;
+    if (opensElsewhere || (!wasOpened && !isBelieved)) return false;
     const handle = this.#handles.view.getUint32(at, true);
     const { fileId } = this.#files;
     const { ticket } = question;

@@ -9,7 +9,7 @@ const MTIME = 2;
 const CTIME = 5;
 const LENGTH = 8;
 const VALUE_WORDS = 10;
-const Flag = { opened: 1, believed: 2 } as const;
+const Flag = { opened: 1, believed: 2, opensElsewhere: 4 } as const;
 /** The inode. */
 const KEY_WORDS = 2;
 /** Eight-way sets of so many seldom overflow with the files that are kept by default (10,000). */
@@ -27,6 +27,8 @@ interface VersionState {
   readonly fileId: number;
   readonly opened: boolean;
   readonly believed: boolean;
+  /** Only the main thread opens the file. */
+  readonly opensElsewhere: boolean;
 }
 
 /** Which content version each known file has, told by the main thread to the answering thread. */
@@ -42,6 +44,8 @@ export class FileTable {
   wasOpened = false;
   /** Whether the kernel believes no attribute of another version. */
   isBelieved = false;
+  /** Whether only the main thread opens the file. */
+  opensElsewhere = false;
 
   private constructor(table: SharedTable) {
     this.#table = table;
@@ -61,7 +65,8 @@ export class FileTable {
     writeVersion(this.#values, version);
     this.#values[FILE_ID] = version.fileId;
     const opened = version.opened ? Flag.opened : 0;
-    this.#values[FLAGS] = opened | (version.believed ? Flag.believed : 0);
+    const elsewhere = version.opensElsewhere ? Flag.opensElsewhere : 0;
+    this.#values[FLAGS] = opened | elsewhere | (version.believed ? Flag.believed : 0);
     writeWords(this.#key, 0, ino);
     this.#table.set(this.#key, this.#values);
   }
@@ -100,6 +105,7 @@ export class FileTable {
     const flags = this.#values[FLAGS] as number;
     this.wasOpened = (flags & Flag.opened) !== 0;
     this.isBelieved = (flags & Flag.believed) !== 0;
+    this.opensElsewhere = (flags & Flag.opensElsewhere) !== 0;
     return 'same';
   }
 }

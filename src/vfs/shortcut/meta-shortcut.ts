@@ -80,10 +80,11 @@ export class MetaShortcut implements ShortcutHost {
       help: 'requests that the main thread answered after all',
     });
     openFiles.watch({
-      known: ({ ino, attr, version }) => {
+      known: ({ ino, attr, version, decidedHere }) => {
         const { fileId, opened, believed } = version;
-        if (version.dirty) this.#table.setUnsure(ino);
-        else this.#table.set(ino, { ...attr, fileId, opened, believed });
+        const opensElsewhere = decidedHere === 'opens';
+        if (version.dirty || decidedHere === 'all') this.#table.setUnsure(ino);
+        else this.#table.set(ino, { ...attr, fileId, opened, believed, opensElsewhere });
       },
       unknown: (ino) => this.#table.remove(ino),
       asks: (ticket) => this.#switchboard?.setTicket(ticket),

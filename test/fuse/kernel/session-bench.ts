@@ -32,6 +32,7 @@ export class SessionBench {
       wishes: {
         acl: false,
         locks: operations.mutations !== undefined,
+        passthrough: false,
         maxRequestBytes: 1 << 20,
         maxWriteBytes: 131_072,
         maxReadaheadBytes: 1 << 20,

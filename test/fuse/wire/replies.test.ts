@@ -144,6 +144,7 @@ describe('negotiateInit', () => {
   const wishes = {
     acl: false,
     locks: false,
+    passthrough: false,
     maxRequestBytes: 1 << 20,
     maxWriteBytes: 131_072,
     maxReadaheadBytes: 1 << 20,
@@ -168,6 +169,20 @@ describe('negotiateInit', () => {
     const locks = (1n << 1n) | (1n << 10n);
     expect((negotiateInit(offer, wishes)?.flags ?? 0n) & locks).toBe(0n);
     expect((negotiateInit(offer, { ...wishes, locks: true })?.flags ?? 0n) & locks).toBe(locks);
+  });
+
+  it('asks for files that the kernel reads by itself only when there are some', () => {
+    const offer = { major: 7, minor: 45, maxReadahead: 0, flags: all };
+    const passthrough = 1n << 37n;
+    const depthOf = (found: ReturnType<typeof negotiateInit>) =>
+      found && new DataView(found.payload.buffer).getUint32(36, true);
+    const without = negotiateInit(offer, wishes);
+    expect([(without?.flags ?? 0n) & passthrough, depthOf(without)]).toEqual([0n, 0]);
+    const wanting = { ...wishes, passthrough: true };
+    const found = negotiateInit(offer, wanting);
+    expect([(found?.flags ?? 0n) & passthrough, depthOf(found)]).toEqual([passthrough, 1]);
+    const older = negotiateInit({ ...offer, flags: all & ~passthrough }, wanting);
+    expect([(older?.flags ?? 0n) & passthrough, depthOf(older)]).toEqual([0n, 0]);
   });
 
   it('leaves direct reads interruptible', () => {

@@ -65,9 +65,10 @@ function storedAttr(length: number, seconds = 1000): Buffer {
   return encodeSyntheticAttr({ type: 'file', mode: 0o644, nlink: 1, length, parent: 1, time });
 }
 
-function known(stored: Buffer, opened: boolean, believed = false): void {
+function known(stored: Buffer, opened: boolean, believed = false, opensElsewhere = false): void {
   const attr = decodeAttr(stored) as Attr;
-  table.set(toIno(BigInt(INO)), { ...attr, fileId: FILE_ID, opened, believed });
+  const state = { fileId: FILE_ID, opened, believed, opensElsewhere };
+  table.set(toIno(BigInt(INO)), { ...attr, ...state });
 }
 
 /** Whether a request about the file is answered when the server says `stored`. */
@@ -120,6 +121,14 @@ describe('an open', () => {
     expect(opens(storedAttr(101))).toBe(false);
     expect(opens(storedAttr(100, 1001))).toBe(false);
     expect(sent).toEqual([]);
+  });
+
+  test('of a file that only the main thread opens is left to it, but its attribute is told', () => {
+    const stored = storedAttr(100);
+    known(stored, true, true, true);
+    expect(opens(stored)).toBe(false);
+    expect(sent).toEqual([]);
+    expect(tells(stored)).toBe(true);
   });
 
   test('of a version that nobody has opened is left to who knows what the kernel believes', () => {
