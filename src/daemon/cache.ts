@@ -7,6 +7,7 @@ import { memorySlotCount, MemoryTierArena, slabBytesFor } from '../store/memory-
 import type { SlotRange } from '../store/slot-range.ts';
 import { SumTable } from '../store/sum-table.ts';
 import type { DiskTier, MemoryTier } from '../store/tier.ts';
+import { cacheFilesMax } from './cache-files-max.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { CacheConfig } from './mount-config.ts';
 
@@ -25,10 +26,8 @@ export interface LocalCache {
   readonly disk: DiskTier | undefined;
 }
 
-/** Cache files kept open, so that a read costs no open(2). */
-const OPEN_FILES_MAX = 4_096;
-/** Leases may outlive their place among the open files while somebody reads. */
-const FILE_SLOTS = 2 * OPEN_FILES_MAX;
+/** For each cache file that is kept open: leases may outlive their place while somebody reads. */
+const SLOTS_PER_FILE = 2;
 /** A disk that does not answer one call for this long counts as failing. JuiceFS has the same. */
 const DISK_IO_TIMEOUT_MS = 30_000;
 
@@ -44,8 +43,11 @@ export function createCache(
     slabBytes: slabBytesFor(volume.blockBytes),
   };
   const memorySlots = { firstSlot: 0, slotCount: memorySlotCount(memory) };
-  const fileSlots = { firstSlot: memorySlots.slotCount, slotCount: FILE_SLOTS };
-  const leases = LeaseTable.create(memorySlots.slotCount + FILE_SLOTS);
+  // A read from a file that is open costs no open(2), and no way over the main thread.
+  const openFilesMax = cacheFilesMax();
+  const slotCount = SLOTS_PER_FILE * openFilesMax;
+  const fileSlots = { firstSlot: memorySlots.slotCount, slotCount };
+  const leases = LeaseTable.create(memorySlots.slotCount + slotCount);
   const index = BlockIndex.create(memorySlots.slotCount);
   const sums = SumTable.create(memorySlots);
   const tier = new MemoryTierArena({
@@ -57,8 +59,9 @@ export function createCache(
     slots: memorySlots,
     eviction: config.eviction,
   });
-  const files = BlockIndex.create(FILE_SLOTS);
-  const disk = createDisk(config, volume.uuid, { leases, slots: fileSlots, index: files, context });
+  const files = BlockIndex.create(slotCount);
+  const shared = { leases, slots: fileSlots, index: files };
+  const disk = createDisk(config, volume.uuid, { ...shared, openFilesMax, context });
   const place: TiersPlace = {
     ...{ leases: leases.shared, index: index.shared, sums: sums.shared, slots: memorySlots },
     memory: placeOf(tier.memory),
@@ -70,7 +73,13 @@ export function createCache(
 function createDisk(
   config: CacheConfig,
   volumeUuid: string,
-  parts: { leases: LeaseTable; slots: SlotRange; index: BlockIndex; context: DaemonContext },
+  parts: {
+    leases: LeaseTable;
+    slots: SlotRange;
+    index: BlockIndex;
+    openFilesMax: number;
+    context: DaemonContext;
+  },
 ): DiskTier | undefined {
   if (config.dirs.length === 0) return undefined;
   return new DirectoryDiskTier({
@@ -85,7 +94,7 @@ function createDisk(
     eviction: config.eviction,
     // Blocks that wait for the disk hold their memory, so readers keep the other half.
     queueBytesMax: config.bufferBytes / 2,
-    openFilesMax: OPEN_FILES_MAX,
+    openFilesMax: parts.openFilesMax,
     ioTimeoutMs: DISK_IO_TIMEOUT_MS,
     leases: parts.leases,
     slots: parts.slots,

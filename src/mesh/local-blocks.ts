@@ -95,7 +95,7 @@ export class LocalBlocks {
     const wait = { what: `cached block ${id}`, timeoutMs: DISK_TIMEOUT_MS, signal };
     try {
       return await withDeadline(clock, wait, async (timed) => {
-        const file = await disk.open(id, timed);
+        const file = await disk.open(id, timed, 'read');
         return file === undefined ? undefined : await this.#readFile(id, file, range, timed);
       });
     } catch (error) {
@@ -207,9 +207,10 @@ export class LocalBlocks {
     signal: AbortSignal,
   ): Promise<BlockBytes> {
     try {
-      this.#noteLease(id, file);
       const bytes = Buffer.allocUnsafe(range.length);
       await file.read(range, bytes, signal);
+      // Not before: the read may have checked the block.
+      this.#noteLease(id, file);
       return { bytes, from: 'disk', release: () => undefined };
     } finally {
       file.release();

@@ -63,6 +63,42 @@ export async function withDeadline<T>(
 }
 
 /**
+ * Waits for work that cannot be ended: at the deadline, or when the signal is aborted, the wait ends
+ * and the work goes on unheard. Cheaper than {@link withDeadline}, which makes a signal for its work.
+ *
+ * @throws DeadlineError (`deadline`, retryable) after `timeoutMs`; the signal's reason when aborted;
+ *   what the work throws
+ */
+export function waitWithin<T>(
+  clock: Clock,
+  options: { what: string; timeoutMs: number; signal?: AbortSignal | undefined },
+  work: Promise<T>,
+): Promise<T> {
+  const { what, timeoutMs, signal } = options;
+  return new Promise((resolve, reject) => {
+    const end = () => {
+      timer.cancel();
+      signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: unknown) => {
+      end();
+      reject(error as Error);
+    };
+    const onAbort = () => fail(abortReason(signal as AbortSignal));
+    const timer = clock.setTimer(timeoutMs, () => {
+      const message = `${what}: no answer within ${timeoutMs} ms`;
+      fail(new DeadlineError('deadline', message, { retryable: true }));
+    });
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener('abort', onAbort, { once: true });
+    work.then((value) => {
+      end();
+      resolve(value);
+    }, fail);
+  });
+}
+
+/**
  * Whether a promise settles within `ms`, which may be infinite. Does not reject, and ends nothing: the
  * promise is the caller's.
  */

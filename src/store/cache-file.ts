@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type BlockKey, parseBlockId } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import { firstBadUnit, unitCount } from '../block/checksum.ts';
 import { CHECKSUM_UNIT_BYTES } from '../block/geometry.ts';
@@ -14,6 +15,8 @@ import { PolicyEntry } from './eviction/policy.ts';
 export class CacheFile extends PolicyEntry {
   readonly entry: DiskEntry;
   readonly fd: number;
+  /** What the entry's id says. */
+  readonly key: BlockKey | undefined;
   /** Lets worker threads read the file; undefined until it may be read unchecked. */
   lease: LeaseRef | undefined = undefined;
   /** Holders, and reads that are under way: the descriptor stays open while there are any. */
@@ -41,6 +44,7 @@ export class CacheFile extends PolicyEntry {
     super(1, 0);
     this.#checksAlways = open.checksAlways;
     this.entry = entry;
+    this.key = parseBlockId(entry.id);
     this.fd = open.fd;
     this.#io = open.io;
     this.#sums = open.sums;
@@ -79,14 +83,41 @@ export class CacheFile extends PolicyEntry {
     }
   }
 
+  /**
+   * Reads a range of a file of one piece, and compares all of the file with its length and its
+   * checksums in the same step.
+   *
+   * @throws as {@link read}
+   */
+  async readAll(range: ByteRange, into: Uint8Array, signal: AbortSignal): Promise<void> {
+    await this.#all(signal, (bytes) => {
+      into.set(bytes.subarray(range.offset, range.offset + range.length));
+    });
+  }
+
   /** Compares every unit that was not compared yet. @throws as {@link read} */
   async verify(signal: AbortSignal | undefined, anew: boolean): Promise<void> {
     if (anew) this.#isChecked.fill(0);
+    if (isOnePiece(this.entry)) {
+      await this.#all(signal, () => undefined);
+      return;
+    }
     for (let offset = 0; offset < this.entry.blockBytes; offset += PIECE_BYTES) {
       const length = Math.min(PIECE_BYTES, this.entry.blockBytes - offset);
       if (this.#areChecked(offset, length)) continue;
       await this.#piece({ offset, length }, signal, (bytes) => this.#check(bytes, offset));
     }
+  }
+
+  /** @throws as {@link read}, also when the file is longer than its block */
+  async #all(signal: AbortSignal | undefined, use: (bytes: Uint8Array) => void): Promise<void> {
+    const { blockBytes } = this.entry;
+    const all = { fd: this.fd, offset: 0, length: blockBytes + 1 };
+    await this.#io.readPiece(all, signal, (bytes) => {
+      if (bytes.byteLength !== blockBytes) throw this.#damage(`does not have ${blockBytes} bytes`);
+      this.#check(bytes, 0);
+      use(bytes);
+    });
   }
 
   async #piece(
@@ -126,6 +157,11 @@ export class CacheFile extends PolicyEntry {
   #damage(how: string): CacheError {
     return new CacheError('damaged', `cache file ${this.entry.path} ${how}`);
   }
+}
+
+/** Whether a block is read and checked in one step; there is room to see that its file goes on. */
+export function isOnePiece({ blockBytes }: DiskEntry): boolean {
+  return blockBytes < PIECE_BYTES;
 }
 
 function unitStart(offset: number): number {

@@ -1,5 +1,5 @@
 import type { Clock } from '../runtime/clock.ts';
-import { withDeadline } from '../runtime/deadline.ts';
+import { waitWithin } from '../runtime/deadline.ts';
 import { DiskPace } from './disk-pace.ts';
 import type { FileCalls, FileSystemUsage } from './file-calls.ts';
 
@@ -124,8 +124,6 @@ export class DiskIo {
   }
 
   #within<T>(what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {
-    // Whoever gave up does not hear of a later failure.
-    work.catch(() => undefined);
-    return withDeadline(this.#clock, { what, timeoutMs: this.#timeoutMs, signal }, () => work);
+    return waitWithin(this.#clock, { what, timeoutMs: this.#timeoutMs, signal }, work);
   }
 }

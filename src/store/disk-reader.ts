@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ByteRange } from '../block/byte-range.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import { CacheError, isOwnShortage, systemCode } from './cache-error.ts';
-import type { CacheFile } from './cache-file.ts';
+import { type CacheFile, isOnePiece } from './cache-file.ts';
 import { type ChecksumMode, unitCheckOf } from './checksum-mode.ts';
 import type { DiskBlocks } from './disk-blocks.ts';
 import type { DiskEntry } from './disk-entry.ts';
@@ -10,7 +10,7 @@ import { PIECE_BYTES } from './disk-io.ts';
 import { DiskVerifier } from './disk-verifier.ts';
 import type { OpenFiles } from './open-files.ts';
 import type { TierMetrics } from './tier-metrics.ts';
-import type { HeldFile } from './tier.ts';
+import type { HeldFile, OpenPurpose } from './tier.ts';
 
 /** What a {@link DiskReader} works with. */
 export interface DiskReaderParts {
@@ -36,10 +36,15 @@ export class DiskReader {
   }
 
   /**
+   * @param purpose - see {@link DiskTier.open}
    * @returns undefined when the block cannot be had from here
    * @throws the signal's reason when aborted
    */
-  async open(entry: DiskEntry, signal: AbortSignal): Promise<HeldFile | undefined> {
+  async open(
+    entry: DiskEntry,
+    signal: AbortSignal,
+    purpose: OpenPurpose,
+  ): Promise<HeldFile | undefined> {
     const { files } = this.#parts;
     const done = entry.disk.io.pace.begin();
     entry.visited = true;
@@ -52,7 +57,7 @@ export class DiskReader {
       return undefined;
     }
     try {
-      await this.#admit(file, signal);
+      if (purpose !== 'read' || !this.#isReadAsWhole(entry)) await this.#admit(file, signal);
     } catch (error) {
       files.release(file);
       if (signal.aborted) throw abortReason(signal);
@@ -95,6 +100,11 @@ export class DiskReader {
     }
   }
 
+  /** Whether the first read of a block also checks all of it. */
+  #isReadAsWhole(entry: DiskEntry): boolean {
+    return this.#parts.checksums === 'once' && !entry.isVerified && isOnePiece(entry);
+  }
+
   #hold(file: CacheFile): HeldFile {
     const { files } = this.#parts;
     let held = true;
@@ -122,11 +132,16 @@ export class DiskReader {
   ): Promise<void> {
     const { files, checksums, metrics } = this.#parts;
     const { range, into, signal } = to;
+    const isAll = this.#isReadAsWhole(file.entry);
     const check = unitCheckOf(checksums, file.entry.isVerified);
     const done = file.entry.disk.io.pace.begin();
     file.users += 1;
     try {
-      await file.read(range, into, { check, signal });
+      if (isAll) {
+        await file.readAll(range, into, signal);
+        file.entry.isVerified = true;
+        files.publish(file);
+      } else await file.read(range, into, { check, signal });
     } catch (error) {
       if (signal.aborted) throw abortReason(signal);
       this.#failed(file.entry, error);

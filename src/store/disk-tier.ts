@@ -24,7 +24,7 @@ import { OpenFiles } from './open-files.ts';
 import type { SlotRange } from './slot-range.ts';
 import type { TierMetrics } from './tier-metrics.ts';
 import { tierMetrics } from './tier-metrics.ts';
-import type { DiskTier, HeldFile, TierUsage } from './tier.ts';
+import type { DiskTier, HeldFile, OpenPurpose, TierUsage } from './tier.ts';
 
 /** How often the free space of the file systems is looked at. */
 const LOOK_EVERY_MS = 1000;
@@ -149,11 +149,15 @@ export class DirectoryDiskTier implements DiskTier {
     this.#metrics.bytes.add(-this.#index.bytes);
   }
 
-  async open(id: BlockId, signal: AbortSignal): Promise<HeldFile | undefined> {
+  async open(
+    id: BlockId,
+    signal: AbortSignal,
+    purpose: OpenPurpose = 'lease',
+  ): Promise<HeldFile | undefined> {
     if (signal.aborted) throw abortReason(signal);
     const entry = this.#index.get(id) ?? (await this.#find(id, signal));
     const isThere = entry !== undefined && !entry.disk.hangs();
-    const held = isThere ? await this.#reader.open(entry, signal) : undefined;
+    const held = isThere ? await this.#reader.open(entry, signal, purpose) : undefined;
     if (held === undefined) this.#metrics.misses.add();
     else this.#metrics.hits.add();
     return held;

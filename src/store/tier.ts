@@ -54,6 +54,9 @@ export interface FileStanding {
   readonly isGood: boolean;
 }
 
+/** What a block is opened for: its lease, or to be read at once by who opens it. */
+export type OpenPurpose = 'lease' | 'read';
+
 /** A block in a cache file that stays open until it is released. */
 export interface HeldFile {
   /** Lets worker threads read the file by itself; undefined when each read must be checked. */
@@ -71,8 +74,13 @@ export interface HeldFile {
  * there. Nothing here ever throws because of a disk; a disk that fails is dropped.
  */
 export interface DiskTier extends Startable {
-  /** The block's file, checked as configured; undefined when it is not there or damaged. */
-  open(id: BlockId, signal: AbortSignal): Promise<HeldFile | undefined>;
+  /**
+   * The block's file, checked as configured; undefined when it is not there or damaged.
+   *
+   * @param purpose - `read`: the first read of a small block checks it, in the same step, and only
+   *   then there is a lease. `lease` when left out
+   */
+  open(id: BlockId, signal: AbortSignal, purpose?: OpenPurpose): Promise<HeldFile | undefined>;
   has(id: BlockId): boolean;
   /** How long a read of the block may take before it is looked for elsewhere, too, in ms. */
   lateMs(id: BlockId): number;

@@ -84,10 +84,14 @@ export class Reader {
       inner = this.#insist(handle, range, sequential, timed);
       return inner;
     });
-    ahead.advance(handle, session);
+    // Of a file that is read as a whole nothing is left to bring.
+    const isAll = length === handle.version.lengthBytes;
+    if (!isAll) ahead.advance(handle, session);
     try {
       const parts = await reading;
-      this.#publish(handle, range, sequential);
+      const isKnown = this.#publish(handle, range, sequential);
+      // The block may be about to land: workers are told of it then.
+      if (isAll && !isKnown) ahead.advance(handle, session);
       return this.#reply(parts);
     } catch (error) {
       // Nobody waits any more for what may still come.
@@ -199,15 +203,17 @@ export class Reader {
     return this.#parts.loader.read(key, inBlock, { whole, signal: how.signal });
   }
 
-  /** Tells workers of the units that were just read. */
-  #publish(handle: OpenHandle, range: FileRange, sequential: boolean): void {
+  /** Tells workers of the units that were just read. @returns whether there is nothing more to tell */
+  #publish(handle: OpenHandle, range: FileRange, sequential: boolean): boolean {
     const { publisher, blockBytes } = this.#parts;
     const { version } = handle;
-    if (!publisher.attached || version !== handle.opened) return;
+    if (!publisher.attached || version !== handle.opened) return true;
+    let isKnown = true;
     const last = Math.floor((range.offset + range.length - 1) / blockBytes);
     for (let unit = Math.floor(range.offset / blockBytes); unit <= last; unit += 1) {
-      publisher.offer(version, unit, { notify: sequential, again: true });
+      isKnown = publisher.offer(version, unit, { notify: sequential, again: true }) && isKnown;
     }
+    return isKnown;
   }
 
   #reply(parts: HeldParts): ReadReply {

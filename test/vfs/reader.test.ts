@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blockIdOf } from '../../src/block/block-key.ts';
 import { CHUNK_BYTES } from '../../src/block/geometry.ts';
 import type { SliceRecord } from '../../src/block/slice-record.ts';
 import { BlockReadError } from '../../src/mesh/loader.ts';
@@ -307,6 +308,27 @@ describe('reading ahead', () => {
     }
     expect(loader.prefetched).toContain(`11_0_${BLOCK}`);
     expect(meta.count('readChunk')).toBe(2);
+  });
+
+  test('does nothing for a file that is read as a whole and cached then', async () => {
+    const { vfs, loader, sink } = oneFile(BLOCK - 10);
+    loader.before = async (key) => loader.cache(blockIdOf(key));
+    const { fh } = await vfs.open(context(), INO, 0);
+    await readBytes(vfs, fh, { offset: 0, length: BLOCK });
+    expect(loader.reads).toHaveLength(1);
+    expect(loader.reads[0]?.whole).toBe(true);
+    expect(sink.extents.size).toBe(1);
+    expect(loader.prefetched).toEqual([]);
+  });
+
+  test('has a file that is read as a whole published when its block lands after the read', async () => {
+    const { vfs, loader, sink } = oneFile(BLOCK - 10);
+    loader.instant = false;
+    const { fh } = await vfs.open(context(), INO, 0);
+    await readBytes(vfs, fh, { offset: 0, length: BLOCK });
+    expect(sink.extents.size).toBe(0);
+    loader.finish(`10_0_${BLOCK - 10}`);
+    expect(sink.extents.size).toBe(1);
   });
 
   test('is off with a window of 0', async () => {
