@@ -144,7 +144,7 @@ describe('what the kernel remembers of files that are brought', { timeout: 120_0
 
   test('old pages: an open that the main thread does not see drops them', async () => {
     // So few that what is known of the files is forgotten while the kernel still has their pages.
-    const args = ['--cache-dir', 'memory', '--open-cache-limit', '20'];
+    const args = ['--cache-dir', 'memory', '--open-cache-limit', '60'];
     const node = await startDaemon({ metaUrl: volume.metaUrl, args });
     const returned = () => node.metric('juicefs_meta_shortcut_returned');
     const others = files.slice(-FILES_PER_FOLDER);

@@ -21,7 +21,7 @@ import { detach } from '../servers/mounted.ts';
 import { startWriter, type WritableVolume, writableVolume } from '../servers/writable.ts';
 import { waitUntil } from '../servers/wait-until.ts';
 
-const ROUNDS = Number(process.env['CACHEMESH_PASSTHROUGH_ROUNDS'] ?? 200);
+const ROUNDS = Number(process.env['CACHEMESH_PASSTHROUGH_ROUNDS'] ?? 60);
 /** It takes a quarter of a second until the main thread notices that a file qualifies. */
 const THROUGH_EVERY = 8;
 const BLOCK = 64 * 1024;
