@@ -13,9 +13,11 @@ import type { ExtentPublisher } from './extent-publisher.ts';
 import type { FileVersion } from './file-version.ts';
 import { HeldParts } from './held-parts.ts';
 import type { Nodes } from './nodes.ts';
+import type { OpenFile } from './open-files.ts';
 import type { OpenHandle } from './open-handle.ts';
 import type { PlanCache } from './plan-cache.ts';
 import type { ReadAhead } from './read-ahead.ts';
+import { seek, type SeekRequest } from './seek.ts';
 
 /** What reading works with. */
 export interface ReaderParts {
@@ -28,6 +30,12 @@ export interface ReaderParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly bufferGauge: Gauge;
+  /** Resolves when what was written here can be read. @param range - undefined: the whole file */
+  readonly beforeReading: (
+    file: OpenFile,
+    range: FileRange | undefined,
+    signal: AbortSignal,
+  ) => Promise<void> | undefined;
   readonly blockBytes: number;
   /** Attempts after the first one. */
   readonly retries: number;
@@ -50,7 +58,7 @@ const PARTS_MAX = 256;
 /** Upper bounds of the read size histogram: 4 KiB … 128 KiB in steps of 4 KiB, as JuiceFS has it. */
 const READ_SIZES = Array.from({ length: 32 }, (_, index) => (index + 1) * 4096);
 
-/** Reads files: from slice lists to bytes. */
+/** Reads files: from slice lists to bytes, or to where there are any. */
 export class Reader {
   readonly #parts: ReaderParts;
   readonly #sizes: Histogram;
@@ -69,11 +77,12 @@ export class Reader {
   /**
    * Bytes of a file's present content; fewer than asked only at its end.
    *
-   * @throws FsError EIO after the last attempt, EBADF when the file is gone and so is its data; the
-   *   signal's reason when aborted
+   * @throws FsError EIO after the last attempt, EBADF when the file is gone and so is its data, what was
+   *   written here and lost; the signal's reason when aborted
    */
   async read(handle: OpenHandle, range: FileRange, signal: AbortSignal): Promise<ReadReply> {
-    const { ahead, clock, timeoutMs } = this.#parts;
+    const { ahead, clock, timeoutMs, beforeReading } = this.#parts;
+    await beforeReading(handle.file, range, signal);
     this.#sizes.observe(range.length);
     const length = Math.min(range.length, handle.version.lengthBytes - range.offset);
     if (length <= 0) return { parts: [], release: () => undefined };
@@ -101,6 +110,14 @@ export class Reader {
       );
       throw this.#verdict(error, signal, what);
     }
+  }
+
+  /** The next data or hole. @throws as {@link read}; FsError ENXIO, see {@link seek} */
+  async seek({ file }: OpenHandle, request: SeekRequest, signal: AbortSignal): Promise<number> {
+    const { clock, timeoutMs, plans, beforeReading } = this.#parts;
+    await beforeReading(file, undefined, signal);
+    const wait = { what: `lseek in inode ${file.ino}`, timeoutMs, signal };
+    return await withDeadline(clock, wait, (timed) => seek(plans, file.version, request, timed));
   }
 
   /** A worker thread has begun to read an extent at `offset` by itself. */

@@ -4,6 +4,12 @@ import { FsError } from '../posix/errno.ts';
 import type { FileVersion } from './file-version.ts';
 import type { PlanCache } from './plan-cache.ts';
 
+/** What lseek(2) looks for, and from where. */
+export interface SeekRequest {
+  readonly offset: number;
+  readonly whence: 'data' | 'hole';
+}
+
 /**
  * SEEK_DATA and SEEK_HOLE from slice lists; the end of the file is a hole.
  *
@@ -13,7 +19,7 @@ import type { PlanCache } from './plan-cache.ts';
 export async function seek(
   plans: PlanCache,
   version: FileVersion,
-  request: { offset: number; whence: 'data' | 'hole' },
+  request: SeekRequest,
   signal: AbortSignal,
 ): Promise<number> {
   const { offset, whence } = request;

@@ -16,7 +16,6 @@ import type { ShortcutHost } from '../fuse/kernel/request-shortcut.ts';
 import type { DirectReads } from '../meta/direct-reads.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
-import { withDeadline } from '../runtime/deadline.ts';
 import type { Libc } from '../runtime/system/libc.ts';
 import { FileAhead } from './ahead/file-ahead.ts';
 import { Directories } from './directories.ts';
@@ -34,7 +33,7 @@ import { PlanCache } from './plan-cache.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { Reader } from './reader.ts';
 import { RootMap } from './root-map.ts';
-import { seek } from './seek.ts';
+import type { SeekRequest } from './seek.ts';
 import { MetaShortcut } from './shortcut/meta-shortcut.ts';
 import { Statfs } from './statfs.ts';
 import { ToldAttrs } from './told-attrs.ts';
@@ -109,7 +108,10 @@ export class Vfs implements FuseFileSystem {
       budgetBytes: options.bufferBytes * READ_AHEAD_SHARE,
     });
     const from = { ahead: this.#ahead, nodes: this.#nodes };
-    this.#reader = new Reader({ ...data, ...from, retries: options.ioRetries, timeoutMs });
+    this.#reader = new Reader({
+      ...{ ...data, ...from, retries: options.ioRetries, timeoutMs },
+      beforeReading: (...what) => this.#writing?.beforeReading(...what),
+    });
     const { fileAheadBytes: budgetBytes, openCacheLimit: filesKept } = options;
     const bringing = { ...parts, ...data, files, told, catchUp, budgetBytes, filesKept };
     this.#fileAhead = new FileAhead(bringing);
@@ -227,7 +229,9 @@ export class Vfs implements FuseFileSystem {
   ): Promise<ReadReply> {
     const isInternal = this.#internals.owns(fh);
     const work = async () =>
-      isInternal ? this.#internals.read(context, fh, range) : this.#read(context, fh, range);
+      isInternal
+        ? this.#internals.read(context, fh, range)
+        : this.#reader.read(this.#files.handle(fh), range, context.signal);
     // Reading the log does not make the log grow.
     const isLog = ino === VirtualIno.accessLog;
     const tell = (found?: ReadReply) => detail.read({ ino, fh, ...range }, found);
@@ -305,21 +309,8 @@ export class Vfs implements FuseFileSystem {
     return this.#calls.run('listxattr', context, work, () => detail.inode(ino));
   }
 
-  lseek(
-    context: FuseContext,
-    ino: Ino,
-    fh: bigint,
-    request: { offset: number; whence: 'data' | 'hole' },
-  ): Promise<number> {
-    const { clock, options } = this.#parts;
-    const wait = { what: `lseek in inode ${ino}`, timeoutMs: options.ioTimeoutMs };
-    const work = async () => {
-      const { file } = this.#files.handle(fh);
-      await this.#writing?.beforeReading(file, undefined, context.signal);
-      return await withDeadline(clock, { ...wait, signal: context.signal }, (signal) =>
-        seek(this.#plans, file.version, request, signal),
-      );
-    };
+  lseek(context: FuseContext, ino: Ino, fh: bigint, request: SeekRequest): Promise<number> {
+    const work = async () => this.#reader.seek(this.#files.handle(fh), request, context.signal);
     const { offset } = request;
     return this.#calls.run('lseek', context, work, (found) => detail.lseek(ino, offset, found));
   }
@@ -333,16 +324,6 @@ export class Vfs implements FuseFileSystem {
   info(ino: Ino, signal: AbortSignal): Promise<NodeInfo> {
     const { meta, setting } = this.#parts;
     return nodeInfo(meta, setting, this.#root.toVolume(ino), signal);
-  }
-
-  async #read(
-    { signal }: FuseContext,
-    fh: bigint,
-    range: { offset: number; length: number },
-  ): Promise<ReadReply> {
-    const handle = this.#files.handle(fh);
-    await this.#writing?.beforeReading(handle.file, range, signal);
-    return await this.#reader.read(handle, range, signal);
   }
 
   #memory(files: OpenFiles): VfsMetadataMemory {
