@@ -1,5 +1,6 @@
 import { CHUNK_BYTES } from '../block/geometry.ts';
 import type { AclRule } from '../meta/acl.ts';
+import { allXattrs, type Xattr } from '../meta/all-xattrs.ts';
 import type { DirEntry } from '../meta/engine.ts';
 import type { WritableEngine } from '../meta/writable-engine.ts';
 import { directoryEntries } from '../meta/write/directory-entries.ts';
@@ -187,7 +188,7 @@ export class VolumeDump {
       const target = await meta.readlink(ino, signal);
       if (target !== undefined) fields.push(`"symlink": "${dumpText(target)}"`);
     }
-    const xattrs = await this.#xattrs(ino);
+    const xattrs = (await allXattrs(meta, ino, signal)).map(xattrOf);
     if (xattrs.length > 0) fields.push(`"xattrs": ${goJson(xattrs)}`);
     for (const [name, id] of [
       ['posix_acl_access', attr.accessAclId],
@@ -199,17 +200,6 @@ export class VolumeDump {
     const chunks = attr.type === FileType.file ? await this.#chunks(ino, attr.length) : [];
     if (chunks.length > 0) fields.push(`"chunks": ${goJson(chunks)}`);
     return fields;
-  }
-
-  async #xattrs(ino: Ino): Promise<{ name: string; value: string }[]> {
-    const { meta, signal } = this.#parts;
-    const found: { name: string; value: string }[] = [];
-    for (const name of await meta.listxattr(ino, signal)) {
-      const value = await meta.getxattr(ino, name, signal);
-      const text = Buffer.from(name).toString('utf8');
-      if (value !== undefined) found.push({ name: text, value: dumpText(value) });
-    }
-    return found;
   }
 
   async #chunks(ino: Ino, length: bigint) {
@@ -254,6 +244,10 @@ function attrOf(ino: Ino, attr: Attr) {
     ...{ length: attr.type === FileType.file ? attr.length : 0, rdev: attr.rdev || undefined },
     tier: attr.tier || undefined,
   };
+}
+
+function xattrOf({ name, value }: Xattr) {
+  return { name: Buffer.from(name).toString('utf8'), value: dumpText(value) };
 }
 
 function aclOf({ owner, group, other, mask, users, groups }: AclRule) {

@@ -2,6 +2,7 @@ import { CHUNK_BYTES } from '../../block/geometry.ts';
 import { type Attr, FileType } from '../../posix/attr.ts';
 import { FsError } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
+import type { Xattr } from '../all-xattrs.ts';
 import type { Caller } from '../caller.ts';
 import type { NameAt } from '../writer.ts';
 import { DirLedger } from './dir-ledger.ts';
@@ -36,7 +37,7 @@ export interface CloneNode extends CloneLook {
   readonly at: NameAt | undefined;
   /** Whether `at` is where the user wants it, not in a directory that is itself being copied. */
   readonly isTop: boolean;
-  readonly xattrs: readonly { readonly name: Uint8Array; readonly value: Uint8Array }[];
+  readonly xattrs: readonly Xattr[];
 }
 
 /**

@@ -1,6 +1,7 @@
 import { FileType } from '../../posix/attr.ts';
 import { FsError } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
+import { allXattrs } from '../all-xattrs.ts';
 import type { DirEntry, MetaReader } from '../engine.ts';
 import type { IdBatch } from '../id-batch.ts';
 import type { CloneOptions, NameAt, NameWriter, WriteCall } from '../writer.ts';
@@ -98,10 +99,13 @@ export class TreeClone {
   }
 
   async #copy(source: Ino, at: NameAt | undefined, isTop: boolean): Promise<Ino> {
-    const { runner, inodes } = this.#parts;
+    const { engine, runner, inodes } = this.#parts;
     const { caller, signal } = this.#call;
     const { preserve, umask, onCopied } = this.#options;
-    const [ino, xattrs] = await Promise.all([inodes.take(signal), this.#xattrs(source)]);
+    const [ino, xattrs] = await Promise.all([
+      inodes.take(signal),
+      allXattrs(engine, source, signal),
+    ]);
     const copy = ino as Ino;
     const args = { source, ino: copy, at, isTop, caller, preserve, umask, xattrs };
     const turns = at === undefined ? ([source] as const) : ([at.parent, source] as const);
@@ -110,17 +114,6 @@ export class TreeClone {
     this.#inodes += 1n;
     onCopied?.();
     return copy;
-  }
-
-  async #xattrs(source: Ino): Promise<{ name: Uint8Array; value: Uint8Array }[]> {
-    const { engine } = this.#parts;
-    const { signal } = this.#call;
-    const found: { name: Uint8Array; value: Uint8Array }[] = [];
-    for (const name of await engine.listxattr(source, signal)) {
-      const value = await engine.getxattr(source, name, signal);
-      if (value !== undefined) found.push({ name, value });
-    }
-    return found;
   }
 
   /** What cannot be removed now is found by `juicefs gc`: the directory is listed as detached. */
