@@ -46,10 +46,7 @@ export async function withDeadline<T>(
     });
   });
   stopped.catch(() => undefined);
-  const timer = clock.setTimer(timeoutMs, () => {
-    const message = `${what}: no answer within ${timeoutMs} ms`;
-    controller.abort(new DeadlineError('deadline', message, { retryable: true }));
-  });
+  const timer = clock.setTimer(timeoutMs, () => controller.abort(missed(what, timeoutMs)));
   if (signal !== undefined) {
     onAbort = () => controller.abort(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });
@@ -85,10 +82,7 @@ export function waitWithin<T>(
       reject(error as Error);
     };
     const onAbort = () => fail(abortReason(signal as AbortSignal));
-    const timer = clock.setTimer(timeoutMs, () => {
-      const message = `${what}: no answer within ${timeoutMs} ms`;
-      fail(new DeadlineError('deadline', message, { retryable: true }));
-    });
+    const timer = clock.setTimer(timeoutMs, () => fail(missed(what, timeoutMs)));
     if (signal?.aborted) onAbort();
     else signal?.addEventListener('abort', onAbort, { once: true });
     work.then((value) => {
@@ -125,4 +119,9 @@ export async function settlesWithin(
 export function abortReason(signal: AbortSignal): Error {
   const reason: unknown = signal.reason;
   return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
+}
+
+function missed(what: string, timeoutMs: number): DeadlineError {
+  const message = `${what}: no answer within ${timeoutMs} ms`;
+  return new DeadlineError('deadline', message, { retryable: true });
 }

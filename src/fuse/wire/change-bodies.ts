@@ -1,6 +1,7 @@
 import type { Timespec } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
 import { toIno } from '../../posix/ino.ts';
+import type { AttrChanges } from '../mutations.ts';
 import type { FrameReader } from './frame-reader.ts';
 import { WireError } from './wire-error.ts';
 
@@ -24,23 +25,11 @@ const SetattrBit = {
 /** Nanoseconds beyond this are no time. */
 const NANOSECONDS_MAX = 999_999_999;
 
-/** What SETATTR asks for; what is absent stays. */
-export interface SetattrBody {
-  readonly mode?: number;
-  readonly uid?: number;
-  readonly gid?: number;
-  readonly size?: bigint;
-  readonly atime?: Timespec | 'now';
-  readonly mtime?: Timespec | 'now';
-  /** By which open file. */
-  readonly fh?: bigint;
-}
-
 /**
  * SETATTR: valid u32, pad u32; fh, size, lock_owner u64; atime, mtime, ctime i64; their nanoseconds
  * u32; mode, pad, uid, gid, pad u32. A ctime is not looked at: it is the server's to set.
  */
-export function decodeSetattr(reader: FrameReader): SetattrBody {
+export function decodeSetattr(reader: FrameReader): AttrChanges {
   const valid = reader.u32();
   reader.skip(4);
   const fh = reader.u64();

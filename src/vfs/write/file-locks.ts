@@ -3,7 +3,7 @@ import type { FuseContext } from '../../fuse/operations.ts';
 import { LOCK_END_MAX, type LockType } from '../../meta/file-lock.ts';
 import { FsError } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
-import { withDeadline } from '../../runtime/deadline.ts';
+import { sleep, withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { abortable } from '../../runtime/abortable.ts';
 import { isSpecial } from '../virtual-nodes.ts';
@@ -121,10 +121,7 @@ export class FileLocks {
       const isHeld = error instanceof FsError && error.code === 'EAGAIN';
       if (!isHeld || !this.#flocks.hasOthers(ino, lock.owner)) throw error;
       // Another thread may have read from the kernel that the holder is closed, and not told yet.
-      const pause = new Promise<void>((resolve) => {
-        clock.setTimer(UNTOLD_MS, resolve);
-      });
-      await abortable(pause, signal);
+      await sleep(clock, UNTOLD_MS, signal);
       await this.#flocks.settled(ino, signal);
       await writer.flock(ino, lock, signal);
     }
