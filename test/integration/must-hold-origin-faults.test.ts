@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { folderBucket } from '../servers/buckets.ts';
 import { filesBelow } from '../servers/damage.ts';
 import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
-import { type FileOrigin, type OriginFaults, startFileOrigin } from '../servers/file-origin.ts';
+import { type FileOrigin, startFileOrigin } from '../servers/file-origin.ts';
 import { readAll, startReader } from '../servers/readers.ts';
 import {
   makeSyntheticVolume,
@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 
 afterEach(() => {
-  heal();
+  origin.heal();
 });
 
 afterAll(async () => {
@@ -54,10 +54,6 @@ afterAll(async () => {
   await origin?.stop();
   await volume?.stop();
 });
-
-function heal(): void {
-  for (const fault of Object.keys(origin.faults)) delete origin.faults[fault as keyof OriginFaults];
-}
 
 /** A file that nobody has read yet. */
 function addFile(sizeBytes = 9_000_000): Promise<SyntheticFile> {
@@ -80,7 +76,7 @@ test.each([
   Object.assign(origin.faults, faults);
   const reader = startReader({ mountpoint: patient.mountpoint, files: [file] });
   await sleep(FAULT_MS);
-  heal();
+  origin.heal();
   expect(await reader.result).toMatchObject({ ...FINE, bytes: file.sizeBytes });
 });
 
@@ -106,7 +102,7 @@ test.each([
   expect(failed.wrong).toEqual([]);
   expect(failed.errors.join()).toMatch(/^EIO at \d+ of /);
   expect(failed.slowestMs).toBeLessThan(30_000);
-  heal();
+  origin.heal();
   await untilFine(file);
 });
 

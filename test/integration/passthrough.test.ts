@@ -13,6 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { runCli, runToEnd } from '../servers/cli.ts';
 import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
@@ -28,58 +29,9 @@ const BLOCK = 64 * 1024;
 /** What the log says of a mount that does it. */
 const ON = 'the kernel reads small cached files by itself';
 
-/** Reads a file in each way that a program can. Prints the names of the ways that gave other bytes. */
-const READ_EVERY_WAY = `
-import mmap, os, sys
-want = open(sys.argv[2], 'rb').read()
-f = os.open(sys.argv[1], os.O_RDONLY)
-def check(how, got):
-    if bytes(got) != want: print(how, len(got), len(want))
-check('read', os.read(f, 1 << 20))
-check('pread', b''.join(os.pread(f, 4097, at) for at in range(0, len(want) + 4097, 4097)))
-m = mmap.mmap(f, 0, mmap.MAP_SHARED, mmap.PROT_READ); check('mmap shared', m[:])
-m = mmap.mmap(f, 0, mmap.MAP_PRIVATE, mmap.PROT_READ); check('mmap private', m[:])
-r, w = os.pipe(); got = b''
-while True:
-    n = os.sendfile(w, f, len(got), 4096)
-    if n == 0: break
-    got += os.read(r, n)
-check('sendfile', got)
-check('behind the end', want + os.pread(f, 10, len(want)))
-if os.fstat(f).st_size != len(want) or os.lseek(f, 0, os.SEEK_END) != len(want): print('length')
-d = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT); b = mmap.mmap(-1, 1 << 20)
-n = os.preadv(d, [b], 0); check('O_DIRECT beside', b[:n])
-m = mmap.mmap(d, 0, mmap.MAP_SHARED, mmap.PROT_READ); check('mmap of O_DIRECT beside', m[:])
-`;
+const READ_EVERY_WAY = fileURLToPath(new URL('../servers/read-every-way.py', import.meta.url));
 
-/** Threads that read files of one repeated character, and others that overwrite them. Prints what is wrong. */
-const STORM = `
-import os, sys, threading, time
-end = time.time() + 4
-def read(seed):
-    kept = []
-    while time.time() < end:
-        try:
-            f = os.open(f'{sys.argv[1]}/storm-{seed % 4}', os.O_RDONLY)
-            got = os.read(f, 1 << 20)
-            if len(set(got)) > 1: print('torn', got[:9], len(got))
-            kept.append(f)
-            if len(kept) > seed: os.close(kept.pop(0))
-        except OSError as error: print('read', error)
-def write(seed):
-    count = 0
-    while time.time() < end:
-        try:
-            path = f'{sys.argv[1]}/storm-{seed}'
-            f = os.open(path, os.O_RDWR)
-            os.pwrite(f, bytes([48 + count % 10]) * 3000, 0); os.close(f)
-            time.sleep(0.2); count += 1
-        except OSError as error: print('write', error)
-threads = [threading.Thread(target=read, args=(n,)) for n in range(8)]
-threads += [threading.Thread(target=write, args=(n,)) for n in range(2)]
-for t in threads: t.start()
-for t in threads: t.join()
-`;
+const STORM = fileURLToPath(new URL('../servers/read-write-storm.py', import.meta.url));
 
 describe('files that the kernel reads by itself', () => {
   let volume: WritableVolume;
@@ -126,7 +78,7 @@ describe('files that the kernel reads by itself', () => {
   }
 
   const readEveryWay = (name: string, by = reader) =>
-    runToEnd(['python3', '-c', READ_EVERY_WAY, seen(name, by), join(copies, name)]);
+    runToEnd(['python3', READ_EVERY_WAY, seen(name, by), join(copies, name)]);
 
   beforeAll(async () => {
     volume = await writableVolume('redis', { blockKib: BLOCK / 1024 });
@@ -374,10 +326,9 @@ m = mmap.mmap(f, 0); m[100:106] = b'mapped'; m.flush(); os.fsync(f); os.close(f)
     });
 
     test('many threads that open, read and overwrite meet no error and no torn file', async () => {
-      const program = STORM;
       for (let file = 0; file < 4; file += 1)
         await writeFile(at(`storm-${file}`), String(file).repeat(3000));
-      const ended = await runToEnd(['python3', '-c', program, join(both.mountpoint, 'd')]);
+      const ended = await runToEnd(['python3', STORM, join(both.mountpoint, 'd')]);
       expect(ended).toMatchObject({ status: 0, stdout: '', stderr: '' });
     });
   });

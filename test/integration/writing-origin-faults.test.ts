@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { folderBucket } from '../servers/buckets.ts';
 import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
-import { type FileOrigin, type OriginFaults, startFileOrigin } from '../servers/file-origin.ts';
+import { type FileOrigin, startFileOrigin } from '../servers/file-origin.ts';
 import { makeSyntheticVolume, type SyntheticVolume } from '../servers/synthetic-volume.ts';
 
 const FAULT_MS = 3_000;
@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 
 afterEach(() => {
-  heal();
+  origin.heal();
 });
 
 afterAll(async () => {
@@ -42,10 +42,6 @@ afterAll(async () => {
   await origin?.stop();
   await volume?.stop();
 });
-
-function heal(): void {
-  for (const fault of Object.keys(origin.faults)) delete origin.faults[fault as keyof OriginFaults];
-}
 
 test.each([
   ['answers "slow down"', { status: 503 }],
@@ -56,7 +52,7 @@ test.each([
   const content = Buffer.alloc(1_500_000, name);
   const writing = writeFile(path, content);
   await sleep(FAULT_MS);
-  heal();
+  origin.heal();
   await writing;
   expect(
     (await readFile(join(hasty.mountpoint, path.split('/').at(-1) ?? ''))).equals(content),
@@ -72,7 +68,7 @@ test('an origin that takes nothing is told by fsync, by close, and by writes aft
   await expect(file.sync()).rejects.toMatchObject({ code: 'EIO' });
   await expect(file.write('more')).rejects.toMatchObject({ code: 'EIO' });
   await expect(file.close()).rejects.toMatchObject({ code: 'EIO' });
-  heal();
+  origin.heal();
   expect(await readFile(join(hasty.mountpoint, 'lost'), 'utf8')).toBe('kept');
   expect(await hasty.metric('juicefs_write_lost_bytes')).toBe(5);
   // Opened again, it can be written to again.

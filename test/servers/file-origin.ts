@@ -34,6 +34,8 @@ export interface FileOrigin {
   readonly requests: readonly GatewayRequest[];
   /** Changed by the test while it runs. */
   readonly faults: OriginFaults;
+  /** From now on nothing is done wrong. */
+  heal(): void;
   stop(): Promise<void>;
 }
 
@@ -59,6 +61,9 @@ export async function startFileOrigin(dir: string, host = '127.0.0.1'): Promise<
     endpoint: `http://${host}:${(server.address() as AddressInfo).port}`,
     requests,
     faults,
+    heal: () => {
+      for (const fault of Object.keys(faults)) delete faults[fault as keyof OriginFaults];
+    },
     stop: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
