@@ -4,6 +4,7 @@ import type { Ino } from '../posix/ino.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import type { Startable } from '../runtime/startable.ts';
 import type { AclRule } from './acl.ts';
+import type { ChangeStream } from './change-stream.ts';
 import type { DirectReads } from './direct-reads.ts';
 import type { SessionInfo, SessionRecord } from './session.ts';
 import type { VolumeSetting } from './setting.ts';
@@ -132,6 +133,8 @@ export interface MetaEngine extends Startable, MetaReader, MetaSessions {
   readonly displayUrl: string;
   /** Undefined when threads cannot ask the server by themselves. */
   readonly direct?: DirectReads | undefined;
+  /** Undefined when nobody tells of changes. */
+  readonly changes?: ChangeStream | undefined;
   /**
    * Reads, checks and decodes the volume's setting, secrets decrypted.
    *

@@ -19,7 +19,9 @@ import type { SessionInfo, SessionRecord } from '../session.ts';
 import type { VolumeSetting } from '../setting.ts';
 import type { MetaScans } from '../write/scans.ts';
 import type { MetaTransactions } from '../write/transactions.ts';
+import { type ClientCache, parseClientCache } from './client-cache.ts';
 import { RedisAcl } from './redis-acl.ts';
+import { RedisChanges } from './redis-changes.ts';
 import { RedisDirect } from './redis-direct.ts';
 import { openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
 import { RedisDirectories } from './redis-directory.ts';
@@ -50,6 +52,7 @@ export class RedisEngine implements WritableEngine {
   readonly #context: EngineContext;
   readonly #acl = new AclCache();
   readonly #options: Parameters<typeof openRedis>[0];
+  readonly #clientCache: ClientCache | undefined;
   #opened: Opened | undefined;
 
   /**
@@ -62,6 +65,7 @@ export class RedisEngine implements WritableEngine {
     const parsed = parseRedisUrl(url);
     this.displayUrl = parsed.display;
     this.#context = context;
+    this.#clientCache = parseClientCache(parsed.query);
     this.#options = {
       url: parsed,
       password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
@@ -76,6 +80,17 @@ export class RedisEngine implements WritableEngine {
     if (this.#opened?.keys.prefix !== '' || !RedisDirect.isPossible(url)) return undefined;
     const silenceMs = silenceMaxMs(context);
     return new RedisDirect(url, { password, sentinelPassword, silenceMaxMs: silenceMs });
+  }
+
+  get changes(): RedisChanges | undefined {
+    const { url, password, context } = this.#options;
+    const cache = this.#clientCache;
+    const keys = this.#opened?.keys;
+    // A prefix: the server turned out to be a member of a cluster.
+    if (cache === undefined || keys?.prefix !== '' || !RedisChanges.isPossible(url))
+      return undefined;
+    const silenceMs = silenceMaxMs(context);
+    return new RedisChanges({ url, password, keys, context, silenceMaxMs: silenceMs }, cache);
   }
 
   get scans(): MetaScans {

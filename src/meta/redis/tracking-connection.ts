@@ -1,0 +1,134 @@
+import { Redis } from 'ioredis';
+import type { Clock, Timer } from '../../runtime/clock.ts';
+import { abortReason, withDeadline } from '../../runtime/deadline.ts';
+import { type ChangeListener, CHANGES_SILENCE_MAX_MS } from '../change-stream.ts';
+import type { EngineContext } from '../engine-context.ts';
+import { MetaError } from '../engine.ts';
+import { createRedisClient, type RedisClient } from './redis-connect.ts';
+import type { RedisKeys } from './redis-keys.ts';
+import type { RedisUrl } from './redis-url.ts';
+import { changesOf, trackedPrefixes } from './tracked-keys.ts';
+
+/** Where the server tells of keys to clients that speak RESP2. */
+const CHANNEL = '__redis__:invalidate';
+const PING_EVERY_MS = 250;
+const LOOK_EVERY_MS = 50;
+/** So old a last proof may get: by the next look and the end of the connection it is older. */
+const PROOF_AGE_MAX_MS = CHANGES_SILENCE_MAX_MS - 2 * LOOK_EVERY_MS;
+/** A look that comes so late says that we did not get to run: the server's words wait to be read. */
+const STALLED_MS = LOOK_EVERY_MS;
+
+/** What is connected to, and whose keys are tracked. */
+export interface TrackingOptions {
+  readonly url: RedisUrl;
+  readonly password: string;
+  readonly keys: RedisKeys;
+  readonly context: EngineContext;
+  /** An established connection on which nothing comes for so long is given up; connecting takes no longer. */
+  readonly silenceMaxMs: number;
+}
+
+/**
+ * One connection that hears of changes until it is lost. It asks for the names of keys to be sent to
+ * itself, so that there is no other one which could be lost alone.
+ *
+ * The server sends everything on it in order: the answer to a PING says that all keys were told whose
+ * change was confirmed before the PING was sent. (It tells of keys before it answers those who wrote them.)
+ */
+export class TrackingConnection {
+  readonly #options: TrackingOptions;
+  readonly #listener: ChangeListener;
+  readonly #clock: Clock;
+  readonly #ended = Promise.withResolvers<Error>();
+  #timer: Timer | undefined;
+  #provenAtMs = 0;
+  #pingedAtMs = 0;
+  #lookAtMs = 0;
+  #isOver = false;
+
+  constructor(options: TrackingOptions, listener: ChangeListener) {
+    this.#options = options;
+    this.#listener = listener;
+    this.#clock = options.context.clock;
+  }
+
+  /** @returns why it ended. The listener hears nothing more then. */
+  async run(signal: AbortSignal): Promise<Error> {
+    const { url, password, silenceMaxMs } = this.#options;
+    const client = createRedisClient(url, {
+      ...{ password, sentinelPassword: '', silenceMaxMs },
+      reconnectDelayMs: () => undefined,
+    });
+    const onAbort = () => this.#end(abortReason(signal));
+    signal.addEventListener('abort', onAbort, { once: true });
+    // What went wrong comes before the close that follows.
+    client.on('error', (error: Error) => this.#end(error));
+    client.on('close', () =>
+      this.#end(new MetaError('unavailable', 'Redis: the connection ended')),
+    );
+    client.on('messageBuffer', (_channel: Buffer, keys: unknown) => this.#onKeys(keys));
+    try {
+      const wait = { what: 'listening to changes', timeoutMs: silenceMaxMs, signal };
+      const begun = withDeadline(this.#clock, wait, () => this.#begin(client));
+      begun.catch((error: unknown) => this.#end(error as Error));
+      return await this.#ended.promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      client.disconnect();
+    }
+  }
+
+  async #begin(client: RedisClient): Promise<void> {
+    await client.connect();
+    if (!(client instanceof Redis))
+      throw new MetaError('refused', 'Redis: changes need one server');
+    const id = String(await client.call('CLIENT', 'ID'));
+    const prefixes = trackedPrefixes(this.#options.keys).flatMap((prefix) => ['PREFIX', prefix]);
+    await client.call('CLIENT', 'TRACKING', 'ON', 'REDIRECT', id, 'BCAST', ...prefixes);
+    await client.subscribe(CHANNEL);
+    const atMs = this.#clock.nowMs();
+    await client.ping();
+    this.#onPong(atMs);
+    this.#look(client);
+  }
+
+  #onPong(atMs: number): void {
+    if (this.#isOver) return;
+    this.#provenAtMs = Math.max(this.#provenAtMs, atMs);
+    this.#listener.proven(this.#provenAtMs);
+  }
+
+  /** Asks for proofs, and looks whether they come. */
+  #look(client: Redis): void {
+    if (this.#isOver) return;
+    const nowMs = this.#clock.nowMs();
+    const wasStalled = nowMs - this.#lookAtMs > STALLED_MS && this.#lookAtMs > 0;
+    if (nowMs - this.#provenAtMs > PROOF_AGE_MAX_MS && !wasStalled) {
+      this.#end(new MetaError('unavailable', 'Redis: no answer on the connection for changes'));
+      return;
+    }
+    if (nowMs - this.#pingedAtMs >= PING_EVERY_MS) {
+      this.#pingedAtMs = nowMs;
+      client.ping().then(
+        () => this.#onPong(nowMs),
+        (error: unknown) => this.#end(error as Error),
+      );
+    }
+    this.#lookAtMs = nowMs + LOOK_EVERY_MS;
+    this.#timer = this.#clock.setTimer(LOOK_EVERY_MS, () => this.#look(client));
+  }
+
+  /** @param keys - null: all of them, the database was emptied */
+  #onKeys(keys: unknown): void {
+    if (this.#isOver) return;
+    if (Array.isArray(keys)) this.#listener.changed(changesOf(keys, this.#options.keys));
+    else this.#listener.lost();
+  }
+
+  #end(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#ended.resolve(error);
+  }
+}
