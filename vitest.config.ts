@@ -14,6 +14,7 @@ const SPECIAL_FOLDERS = ['contract', 'integration', 'fuzz', 'posix', 'tooling', 
  */
 const BESIDE_OTHERS = [
   'clone',
+  'coherent-cache',
   'compaction',
   'config',
   'disk-tier-crash',

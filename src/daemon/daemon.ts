@@ -219,6 +219,8 @@ export class Daemon {
     this.#shutdown.push('mount', () => driver.stop());
     await driver.start();
     attachPassthrough(this.#config, { vfs, driver, logger: this.#context.logger });
+    const { changes } = volume.meta;
+    if (changes !== undefined && driver.takesBack) vfs.followChanges(changes, driver);
     driver.closed.then(
       () => this.#closing.resolve(),
       (error: unknown) => this.#closing.reject(error),

@@ -49,6 +49,11 @@ export interface FuseDriver extends Startable {
   readonly backing: BackingFiles | undefined;
   /** The kernel drops its attribute and, from `offset` on (negative: none), its pages. */
   invalidateInode(ino: Ino, offset: number, lengthBytes: number): void;
-  /** The kernel drops a name. */
+  /**
+   * Whether {@link invalidateEntry} leaves a name that is in use where it is, and replies of the vfs are all
+   * that the kernel goes by. False before the mount is there.
+   */
+  readonly takesBack: boolean;
+  /** The kernel looks a name up when it is used again. */
   invalidateEntry(parent: Ino, name: Uint8Array): void;
 }

@@ -43,7 +43,6 @@ export class FillAttempt {
   #hasSigned = false;
   #readyBytes = 0;
   #ended = false;
-  #delivered = false;
 
   /** Begins at once. @param onProgress - told of leading bytes of `into` that are final */
   constructor(
@@ -90,11 +89,6 @@ export class FillAttempt {
     return this.#ended;
   }
 
-  /** Whether it ended well: everything is in its memory. */
-  get delivered(): boolean {
-    return this.#delivered;
-  }
-
   /** Ends it; nothing is written once {@link result} has settled. */
   abort(reason: Error): void {
     this.#controller.abort(reason);
@@ -110,9 +104,7 @@ export class FillAttempt {
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const result = await work();
-      this.#delivered = result.ok;
-      return result;
+      return await work();
     } catch (error) {
       if (!this.#controller.signal.aborted) throw error;
       return { ok: false, error: abortReason(this.#controller.signal), instead: [] };

@@ -46,7 +46,7 @@ export class Directories {
       files,
       clock,
       head: (signal) => this.#head(volumeIno, signal),
-      reply: (entry, page, plus) => this.#reply(entry, page, plus),
+      reply: (entry, page, plus) => this.#reply(entry, page, plus ? volumeIno : undefined),
     });
     const { readdirCache } = options;
     return {
@@ -86,23 +86,29 @@ export class Directories {
     return head;
   }
 
-  #reply(entry: DirEntry, page: ListedPage, plus: boolean): Omit<DirEntryReply, 'nextOffset'> {
+  /** @param parent - the directory, when attributes are wanted */
+  #reply(
+    entry: DirEntry,
+    page: ListedPage,
+    parent: Ino | undefined,
+  ): Omit<DirEntryReply, 'nextOffset'> {
     const { name, ino, type } = entry;
     return {
       name,
       ino: this.#parts.root.toKernel(ino),
       type,
-      entry: plus ? this.#entry(entry, page) : undefined,
+      entry: parent === undefined ? undefined : this.#entry(entry, page, parent),
     };
   }
 
   /** `.` and `..` have no attribute here: the kernel does not want one. */
-  #entry({ ino, attr }: DirEntry, page: ListedPage): EntryReply | undefined {
+  #entry({ name, ino, attr }: DirEntry, page: ListedPage, parent: Ino): EntryReply | undefined {
     if (attr === undefined) return undefined;
     if (isVirtual(ino)) return virtualEntry(ino, attr);
-    const ageMs = this.#parts.clock.nowMs() - page.readAtMs;
+    const { ticket, readAtMs: askedMs } = page;
+    const ageMs = this.#parts.clock.nowMs() - askedMs;
     if (ageMs >= Math.max(ATTRS_OLD_MS, this.#parts.options.attrCacheMs)) return undefined;
-    return this.#nodes.entry(ino, attr, { ticket: page.ticket, ageMs });
+    return this.#nodes.entry(ino, attr, { ticket, ageMs, askedMs, at: { parent, name } });
   }
 }
 

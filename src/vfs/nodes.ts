@@ -8,6 +8,7 @@ import { type OpenFiles, shownAttr, type Ticket } from './open-files.ts';
 import type { RootMap } from './root-map.ts';
 import type { ToldAttrs } from './told-attrs.ts';
 import type { VfsParts } from './vfs-parts.ts';
+import type { Coherence } from './coherent/coherence.ts';
 import { isVirtual, VIRTUAL_TIMEOUT_MS, type VirtualNodes } from './virtual-nodes.ts';
 
 /** Longest name. @see linux/limits.h NAME_MAX */
@@ -22,6 +23,19 @@ export interface NodeParts extends Pick<VfsParts, 'meta' | 'options' | 'clock' |
   readonly virtual: VirtualNodes;
   readonly files: OpenFiles;
   readonly told: ToldAttrs;
+  readonly coherence: Coherence;
+}
+
+/** How an inode was seen that the kernel is about to be told. */
+export interface Seen {
+  /** Of the request that brought the attribute. */
+  readonly ticket: Ticket;
+  /** How long ago that was answered. */
+  readonly ageMs: number;
+  /** When it was made; undefined when the kernel is to ask again soon in any case. */
+  readonly askedMs?: number;
+  /** The name by which it was found. */
+  readonly at?: { readonly parent: Ino; readonly name: Uint8Array };
 }
 
 /** Names, attributes and symlinks. Inode numbers are the kernel's. */
@@ -48,7 +62,7 @@ export class Nodes {
     parent: Ino,
     name: Uint8Array,
   ): Promise<EntryReply | NegativeReply> {
-    const { meta, root, virtual, files, options } = this.#parts;
+    const { meta, root, virtual, files, options, clock } = this.#parts;
     if (name.byteLength > NAME_BYTES_MAX) throw new FsError('ENAMETOOLONG');
     if (name.byteLength === 0) throw new FsError('EINVAL', 'an empty name');
     const directory = root.toVolume(parent);
@@ -56,10 +70,11 @@ export class Nodes {
     if (node !== undefined) return virtualEntry(node.ino, node.attr);
     if (isDot(name)) return this.#entryOf(context, directory);
     if (isDotDot(name)) return this.#entryOf(context, await this.#parentOf(context, directory));
-    const ticket = files.ticket();
+    const [ticket, askedMs] = [files.ticket(), clock.nowMs()];
     const entry = await meta.lookup(directory, name, context.signal);
     if (entry === undefined) return this.#negative(options.negativeEntryCacheMs);
-    return this.entry(entry.ino, entry.attr, { ticket, ageMs: 0 });
+    const at = { parent: directory, name };
+    return this.entry(entry.ino, entry.attr, { ticket, ageMs: 0, askedMs, at });
   }
 
   /** @throws FsError ENOENT */
@@ -67,9 +82,12 @@ export class Nodes {
     const volumeIno = this.#parts.root.toVolume(ino);
     const made = this.#parts.virtual.attrOf(volumeIno);
     if (made !== undefined) return { attr: made, attrTimeoutMs: VIRTUAL_TIMEOUT_MS };
-    const attr = await this.#openAttrs.attrOf(volumeIno, context.signal);
-    if (attr.type === FileType.file) this.#parts.told.note(volumeIno, attr);
-    return { attr, attrTimeoutMs: this.#parts.options.attrCacheMs };
+    const askedMs = this.#parts.clock.nowMs();
+    const isKnown = this.remembered(volumeIno) !== undefined;
+    const { attr, isOld } = await this.#openAttrs.attrOf(volumeIno, context.signal);
+    const attrTimeoutMs = this.#attrTimeout(volumeIno, isKnown || isOld ? undefined : askedMs);
+    if (attr.type === FileType.file) this.#parts.told.note(volumeIno, attr, attrTimeoutMs);
+    return { attr, attrTimeoutMs };
   }
 
   /**
@@ -106,30 +124,42 @@ export class Nodes {
     const { files, options, clock } = this.#parts;
     if (options.openCacheMs <= 0) return undefined;
     const file = files.find(ino);
-    if (file === undefined) return undefined;
+    if (file === undefined || file.isDoubted) return undefined;
     return clock.nowMs() - file.checkedAtMs < options.openCacheMs ? shownAttr(file) : undefined;
   }
 
-  /**
-   * A reply about a volume's inode that was just seen.
-   *
-   * @param seen - `ticket` of the request that brought `attr`, and how long ago it was answered
-   */
-  entry(ino: Ino, attr: Attr, seen: { ticket: Ticket; ageMs: number }): EntryReply {
-    const { files, told, options, root } = this.#parts;
+  /** A reply about a volume's inode that was just seen. */
+  entry(ino: Ino, attr: Attr, seen: Seen): EntryReply {
+    const { files, told, root } = this.#parts;
+    const attrTimeoutMs = Math.max(0, this.#attrTimeout(ino, seen.askedMs) - seen.ageMs);
     let believed = attr;
     if (attr.type === FileType.file) {
       believed = files.observe(ino, attr, seen.ticket);
-      told.note(ino, believed);
+      told.note(ino, believed, attrTimeoutMs);
     }
-    const { attrCacheMs, entryCacheMs, dirEntryCacheMs } = options;
-    const entryMs = attr.type === FileType.directory ? dirEntryCacheMs : entryCacheMs;
-    return {
-      ino: root.toKernel(ino),
-      attr: believed,
-      entryTimeoutMs: Math.max(0, entryMs - seen.ageMs),
-      attrTimeoutMs: Math.max(0, attrCacheMs - seen.ageMs),
-    };
+    const entryTimeoutMs = Math.max(0, this.#entryTimeout(attr, seen) - seen.ageMs);
+    return { ino: root.toKernel(ino), attr: believed, entryTimeoutMs, attrTimeoutMs };
+  }
+
+  /** How long the kernel believes an attribute that was asked for at `askedMs`, if that is known. */
+  #attrTimeout(ino: Ino, askedMs: number | undefined): number {
+    const { files, coherence, clock, options } = this.#parts;
+    const { attrCacheMs } = options;
+    // What is being written changes with each write.
+    const mayHold = attrCacheMs > 0 && files.find(ino)?.pending === undefined;
+    if (askedMs === undefined || !mayHold) return attrCacheMs;
+    const isHeld = coherence.holdsAttr(ino, { ageMs: clock.nowMs() - askedMs });
+    return isHeld ? Math.max(attrCacheMs, coherence.keepMs) : attrCacheMs;
+  }
+
+  #entryTimeout({ type }: Attr, { askedMs, at }: Seen): number {
+    const { coherence, clock, options } = this.#parts;
+    const { entryCacheMs, dirEntryCacheMs } = options;
+    const usualMs = type === FileType.directory ? dirEntryCacheMs : entryCacheMs;
+    if (askedMs === undefined || at === undefined || usualMs <= 0) return usualMs;
+    const asked = { ageMs: clock.nowMs() - askedMs };
+    const isHeld = coherence.holdsName(at.parent, at.name, asked);
+    return isHeld ? Math.max(usualMs, coherence.keepMs) : usualMs;
   }
 
   /** @throws FsError ENOENT, EINVAL when it is no symlink, EIO when its target is lost */

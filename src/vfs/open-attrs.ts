@@ -40,22 +40,27 @@ export class OpenAttrs {
     });
   }
 
-  /** @throws what `ask` throws, unless the file is open and the metadata is away */
-  async attrOf(ino: Ino, signal: AbortSignal): Promise<Attr> {
+  /**
+   * @returns the attribute, and whether it comes from memory
+   * @throws what `ask` throws, unless the file is open and the metadata is away
+   */
+  async attrOf(ino: Ino, signal: AbortSignal): Promise<{ attr: Attr; isOld: boolean }> {
     const file = this.#files.find(ino);
-    if (file === undefined || file.handles === 0) return this.#ask(ino, signal);
+    if (file === undefined || file.handles === 0) {
+      return { attr: await this.#ask(ino, signal), isOld: false };
+    }
     const isAway = this.#clock.nowMs() < this.#awayUntilMs;
     const timeoutMs = isAway ? ANSWER_TIMEOUT_AWAY_MS : ANSWER_TIMEOUT_MS;
     const wait = { what: `attribute of inode ${ino}`, timeoutMs, signal };
     try {
       const attr = await withDeadline(this.#clock, wait, (timed) => this.#ask(ino, timed));
       this.#awayUntilMs = Number.NEGATIVE_INFINITY;
-      return attr;
+      return { attr, isOld: false };
     } catch (error) {
       if (signal.aborted || !saysAway(error)) throw error;
       this.#awayUntilMs = this.#clock.nowMs() + AWAY_MS;
       this.#old.add();
-      return shownAttr(file);
+      return { attr: shownAttr(file), isOld: true };
     }
   }
 }

@@ -13,6 +13,10 @@ export interface OpenFile {
   ticket: Ticket;
   /** When `attr` was last confirmed. */
   checkedAtMs: number;
+  /** Somebody was heard to have changed it after `attr` was asked for. */
+  isDoubted: boolean;
+  /** Taken when that was heard last. */
+  doubted: Ticket;
   /** Open handles. */
   handles: number;
   /** What was written here and is not committed, so that no reader of the metadata sees it. */
@@ -80,6 +84,7 @@ export class OpenFiles {
   readonly #versions = new Map<number, FileVersion>();
   #lastFileId = 0;
   #lastTicket = 0;
+  #lastDoubt = 0 as Ticket;
   #watcher: OpenFilesWatcher | undefined;
   #decidedFirst: (ino: Ino) => DecidedHere = () => 'nothing';
 
@@ -163,6 +168,25 @@ export class OpenFiles {
     return shownAttr(file);
   }
 
+  /** Somebody has changed the inode: what is known of it is not to be used without asking again. */
+  doubt(ino: Ino): void {
+    this.#lastDoubt = this.ticket();
+    const file = this.find(ino);
+    if (file !== undefined) this.#doubt(file, this.#lastDoubt);
+  }
+
+  /** Anything may have changed. */
+  doubtAll(): void {
+    this.#lastDoubt = this.ticket();
+    for (const file of this.#busy.values()) this.#doubt(file, this.#lastDoubt);
+    for (const file of this.#idle.values()) this.#doubt(file, this.#lastDoubt);
+  }
+
+  #doubt(file: OpenFile, ticket: Ticket): void {
+    file.isDoubted = true;
+    file.doubted = ticket;
+  }
+
   /** @see WrittenFiles.wrote */
   wrote(file: OpenFile, endBytes: number, mtime: Timespec): void {
     const before = file.pending;
@@ -197,9 +221,11 @@ export class OpenFiles {
     }
     const version = this.#newVersion(ino, attr, false);
     const checkedAtMs = this.#clock.nowMs();
-    const changed = 0 as Ticket;
+    const [changed, doubted] = [0 as Ticket, 0 as Ticket];
+    // Which files were not known when they changed is not remembered.
+    const isDoubted = ticket < this.#lastDoubt;
     const file = {
-      ...{ ino, attr, version, ticket, checkedAtMs, handles: 0 },
+      ...{ ino, attr, version, ticket, checkedAtMs, isDoubted, doubted, handles: 0 },
       ...{ pending: undefined, changed, decidedHere: this.#decidedFirst(ino) },
     };
     this.#watcher?.known(file);
@@ -292,6 +318,7 @@ export class OpenFiles {
     file.ticket = ticket;
     file.attr = attr;
     file.checkedAtMs = this.#clock.nowMs();
+    if (ticket > file.doubted) file.isDoubted = false;
     if (!file.version.matches(attr)) this.#renew(file);
   }
 

@@ -27,11 +27,13 @@ export class ToldAttrs {
   readonly #catchUp: () => void;
   /** By time; the oldest first. */
   readonly #told = new Map<Ino, Told>();
+  /** The same for those that it was told to believe for longer. No inode is in both. */
+  readonly #held = new Map<Ino, Told>();
   #forgottenUntilMs = Number.NEGATIVE_INFINITY;
   #sweepAtMs = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param options - `timeoutMs`: the kernel's attribute time-out; `max`: inodes remembered;
+   * @param options - `timeoutMs`: the kernel's usual attribute time-out; `max`: inodes remembered;
    *   `catchUp`: called before anything depends on the order in which the kernel was told, so that
    *   {@link noteEarlier} can be called for what another thread has told it
    */
@@ -42,39 +44,56 @@ export class ToldAttrs {
     this.#max = options.max;
   }
 
-  /** The kernel is about to get this attribute. */
-  note(ino: Ino, attr: Seen): void {
+  /**
+   * The kernel is about to get this attribute.
+   *
+   * @param timeoutMs - how long it may believe it; counts when it is longer than usual
+   */
+  note(ino: Ino, attr: Seen, timeoutMs?: number): void {
     this.#catchUp();
-    this.noteEarlier(ino, attr);
+    this.noteEarlier(ino, attr, timeoutMs);
   }
 
-  /** The kernel has got this attribute from another thread. */
-  noteEarlier(ino: Ino, attr: Seen): void {
+  /** The kernel has got this attribute from another thread. @param timeoutMs - see {@link note} */
+  noteEarlier(ino: Ino, attr: Seen, timeoutMs = 0): void {
     if (this.#timeoutMs <= 0) return;
     const nowMs = this.#clock.nowMs();
-    const before = this.#told.get(ino);
+    const before = this.#find(ino);
     // A reply may be lost on its way (its reader was interrupted, the page of a listing was full):
-    // then what the kernel was told before still counts.
-    const isOne = before === undefined || before.untilMs <= nowMs || isSame(before.attr, attr);
-    this.#told.delete(ino);
-    const untilMs = nowMs + this.#timeoutMs + SLACK_MS;
-    this.#told.set(ino, { attr: isOne ? attr : undefined, untilMs });
-    if (this.#told.size <= this.#max && nowMs < this.#sweepAtMs) return;
+    // then what the kernel was told before still counts, and for as long.
+    const counts = before !== undefined && before.untilMs > nowMs;
+    const isOne = !counts || isSame(before.attr, attr);
+    const isHeld = timeoutMs > this.#timeoutMs || (counts && this.#held.has(ino));
+    const keepMs = Math.max(timeoutMs, this.#timeoutMs) + SLACK_MS;
+    const untilMs = Math.max(nowMs + keepMs, counts ? before.untilMs : 0);
+    this.forget(ino);
+    (isHeld ? this.#held : this.#told).set(ino, { attr: isOne ? attr : undefined, untilMs });
+    const size = Math.max(this.#told.size, this.#held.size);
+    if (size <= this.#max && nowMs < this.#sweepAtMs) return;
     this.#sweepAtMs = nowMs + SWEEP_MS;
-    for (const [oldest, { untilMs }] of this.#told) {
+    this.#sweep(this.#told, nowMs);
+    this.#sweep(this.#held, nowMs);
+  }
+
+  #sweep(told: Map<Ino, Told>, nowMs: number): void {
+    for (const [oldest, { untilMs }] of told) {
       if (untilMs > nowMs) {
-        if (this.#told.size <= this.#max) return;
-        this.#forgottenUntilMs = untilMs;
+        if (told.size <= this.#max) return;
+        this.#forgottenUntilMs = Math.max(this.#forgottenUntilMs, untilMs);
       }
-      this.#told.delete(oldest);
+      told.delete(oldest);
     }
+  }
+
+  #find(ino: Ino): Told | undefined {
+    return this.#told.get(ino) ?? this.#held.get(ino);
   }
 
   /** Whether the kernel may believe something else than `attr` of the inode. */
   mayDiffer(ino: Ino, attr: Seen): boolean {
     this.#catchUp();
     const nowMs = this.#clock.nowMs();
-    const told = this.#told.get(ino);
+    const told = this.#find(ino);
     if (told === undefined) return nowMs < this.#forgottenUntilMs;
     return told.untilMs > nowMs && !isSame(told.attr, attr);
   }
@@ -82,6 +101,7 @@ export class ToldAttrs {
   /** The kernel was told to forget the inode's attribute. */
   forget(ino: Ino): void {
     this.#told.delete(ino);
+    this.#held.delete(ino);
   }
 }
 

@@ -13,11 +13,14 @@ import {
   type StatfsReply,
 } from '../fuse/operations.ts';
 import type { ShortcutHost } from '../fuse/kernel/request-shortcut.ts';
+import type { ChangeStream } from '../meta/change-stream.ts';
 import type { DirectReads } from '../meta/direct-reads.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
 import type { Libc } from '../runtime/system/libc.ts';
+import { machineMs } from '../runtime/clock.ts';
 import { FileAhead } from './ahead/file-ahead.ts';
+import { Coherence, type KernelNotices } from './coherent/coherence.ts';
 import { Directories } from './directories.ts';
 import { ExtentPublisher } from './extent-publisher.ts';
 import { Files } from './files.ts';
@@ -62,6 +65,7 @@ export class Vfs implements FuseFileSystem {
   readonly #directories: Directories;
   readonly #openFiles: OpenFiles;
   readonly #told: ToldAttrs;
+  readonly #coherence: Coherence;
   readonly #files: Files;
   readonly #passthrough: Passthrough | undefined;
   readonly #xattrs: Xattrs;
@@ -90,7 +94,15 @@ export class Vfs implements FuseFileSystem {
     const catchUp = () => this.#shortcut?.catchUp();
     const told = new ToldAttrs({ clock, timeoutMs: options.attrCacheMs, max: TOLD_MAX, catchUp });
     this.#told = told;
-    const own = { root: this.#root, virtual: this.#virtual(), files, told };
+    const holding = { root: this.#root, told, files, clock, metrics, machineMs, catchUp };
+    this.#coherence = new Coherence(holding);
+    const own = {
+      root: this.#root,
+      virtual: this.#virtual(),
+      files,
+      told,
+      coherence: this.#coherence,
+    };
     const shared = { meta, options, clock, metrics, ...own };
     this.#nodes = new Nodes(shared);
     this.#directories = new Directories(shared, this.#nodes);
@@ -155,6 +167,15 @@ export class Vfs implements FuseFileSystem {
   }
 
   /**
+   * From now on the kernel holds names and attributes until they change.
+   *
+   * @param kernel - a driver that takes back, {@link FuseDriver.takesBack}
+   */
+  followChanges(stream: ChangeStream, kernel: KernelNotices): void {
+    this.#coherence.follow(stream, kernel);
+  }
+
+  /**
    * A way for worker threads of the driver to answer look-ups and opens without this thread.
    *
    * @param direct - of the engine that this file system reads
@@ -171,6 +192,7 @@ export class Vfs implements FuseFileSystem {
       openFiles: this.#openFiles,
       files: this.#files,
       told: this.#told,
+      coherence: this.#coherence,
       isReadOnly: this.mutations === undefined,
       clock,
       logger,
@@ -187,6 +209,7 @@ export class Vfs implements FuseFileSystem {
   /** Commits what was written and ends what goes on in the background. Never rejects. */
   async stop(): Promise<void> {
     await this.#writing?.stop();
+    this.#coherence.stop();
     this.#jobs.stop();
     this.#ahead.stop();
     this.#fileAhead.stop();

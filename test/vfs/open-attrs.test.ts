@@ -32,22 +32,22 @@ test('an open file has a known attribute while the metadata does not answer', as
   const { attrs, clock, meta, metrics, open, signal } = setUp();
   open();
   const startMs = clock.nowMs();
-  expect(await clock.drive(attrs.attrOf(INO, signal))).toBe(KNOWN);
+  expect(await clock.drive(attrs.attrOf(INO, signal))).toEqual({ attr: KNOWN, isOld: true });
   expect(clock.nowMs() - startMs).toBeLessThanOrEqual(1050);
   // The next one does not wait that long again.
   const secondMs = clock.nowMs();
-  expect(await clock.drive(attrs.attrOf(INO, signal))).toBe(KNOWN);
+  expect(await clock.drive(attrs.attrOf(INO, signal))).toEqual({ attr: KNOWN, isOld: true });
   expect(clock.nowMs() - secondMs).toBeLessThanOrEqual(100);
   expect(metrics.value('vfs_old_attrs')).toBe(2);
   meta.ask = async () => NEWER;
-  expect(await attrs.attrOf(INO, signal)).toBe(NEWER);
+  expect(await attrs.attrOf(INO, signal)).toEqual({ attr: NEWER, isOld: false });
 });
 
 test('an engine that says that it is away is not waited for', async () => {
   const { attrs, meta, open, signal } = setUp();
   open();
   meta.ask = () => Promise.reject(new MetaError('unavailable', 'no answer'));
-  expect(await attrs.attrOf(INO, signal)).toBe(KNOWN);
+  expect(await attrs.attrOf(INO, signal)).toEqual({ attr: KNOWN, isOld: true });
 });
 
 test('a file that is not open waits as long as the engine does', async () => {

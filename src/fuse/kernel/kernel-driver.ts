@@ -82,6 +82,10 @@ export class KernelDriver implements FuseDriver {
     return this.#mount?.backing;
   }
 
+  get takesBack(): boolean {
+    return this.#mount?.takesBack ?? false;
+  }
+
   invalidateInode(ino: Ino, offset: number, lengthBytes: number): void {
     this.#mount?.notices.invalidateInode(ino, offset, lengthBytes);
   }

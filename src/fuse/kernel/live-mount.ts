@@ -122,6 +122,12 @@ export class LiveMount {
     return this.#backing;
   }
 
+  /** @see FuseDriver.takesBack */
+  get takesBack(): boolean {
+    const flags = this.#session.init?.flags ?? 0n;
+    return (flags & InitFlag.hasExpireOnly) !== 0n;
+  }
+
   /** Whether threads were started. */
   get isServing(): boolean {
     return this.#workers !== undefined;

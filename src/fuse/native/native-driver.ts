@@ -124,6 +124,11 @@ export class NativeDriver implements FuseDriver {
     await this.#end();
   }
 
+  /** libfuse has time-outs of its own. */
+  get takesBack(): boolean {
+    return false;
+  }
+
   invalidateInode(ino: Ino): void {
     this.#inodes.invalidate(ino);
   }

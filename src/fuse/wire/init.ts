@@ -22,6 +22,7 @@ export const InitFlag = {
   maxPages: 1n << 22n,
   cacheSymlinks: 1n << 23n,
   initExt: 1n << 30n,
+  hasExpireOnly: 1n << 35n,
   passthrough: 1n << 37n,
 } as const;
 

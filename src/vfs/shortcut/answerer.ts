@@ -13,9 +13,11 @@ import {
   writeEntry,
   writeOpen,
 } from '../../fuse/wire/replies.ts';
+import { machineMs } from '../../runtime/clock.ts';
+import { ChangeMarks } from '../coherent/change-marks.ts';
 import { FileTable } from './file-table.ts';
 import { NOTE_ATTR_BYTES_MAX, Notes } from './note.ts';
-import { inoHighOf, inoLowOf, Opcode, opcodeOf } from './question.ts';
+import { inoHighOf, inoLowOf, nameOf, Opcode, opcodeOf } from './question.ts';
 import type { QuestionQueue } from './question-queue.ts';
 import type { AnswererData } from './shortcut-data.ts';
 import { Switchboard } from './switchboard.ts';
@@ -29,6 +31,12 @@ const ROOT_LOW = 1;
 /** Nobody waits for the answer any more; the mount is gone. @see asm-generic/errno-base.h */
 const ENOENT = 2;
 const ENODEV = 19;
+
+/** An inode of the volume, as two 32-bit words. */
+interface Inode {
+  low: number;
+  high: number;
+}
 
 /** Writes an answer to the device. @returns 0 or a positive errno */
 export type SendAnswer = (lengthBytes: number) => number;
@@ -45,9 +53,10 @@ export class Answerer {
   readonly #switchboard: Switchboard;
   readonly #files: FileTable;
   readonly #notes: Notes;
+  readonly #marks: ChangeMarks;
   readonly #handles: SlotRing;
   readonly #send: SendAnswer;
-  readonly #ino = { low: 0, high: 0 };
+  readonly #ino: Inode = { low: 0, high: 0 };
   readonly #stored: { bytes: Uint8Array; start: number; length: number };
 
   constructor(data: AnswererData, out: Uint8Array, send: SendAnswer) {
@@ -57,6 +66,7 @@ export class Answerer {
     this.#switchboard = new Switchboard(data.switchboard);
     this.#files = FileTable.attach(data.files);
     this.#notes = Notes.attach(data.notes);
+    this.#marks = ChangeMarks.attach(data.marks);
     this.#handles = SlotRing.attach(data.handles);
     this.#send = send;
     this.#stored = { bytes: out, start: 0, length: 0 };
@@ -85,22 +95,39 @@ export class Answerer {
   #lookup(question: QuestionQueue, bytes: Uint8Array, reply: DirectReply): boolean {
     if (reply.kind === 'nil') return this.#absent(question);
     if (reply.count !== 2 || reply.lengths[0] !== EDGE_BYTES) return false;
+    this.#toVolume();
+    const directory = { ...this.#ino };
     const edge = reply.starts[0] as number;
     this.#ino.high = bigEndian(bytes, edge + 1);
     this.#ino.low = bigEndian(bytes, edge + 5);
     if (this.#ino.high >= INO_HIGH_MAX || (this.#ino.low | this.#ino.high) === 0) return false;
     const attr = this.#attrOf(bytes, reply, 1);
     if (attr === undefined) return false;
-    const { attrMs, entryMs, dirEntryMs } = this.#data.timeouts;
+    this.#switchboard.beginAnswer();
+    try {
+      return this.#tellEntry(question, directory, attr);
+    } finally {
+      this.#switchboard.endAnswer();
+    }
+  }
+
+  #tellEntry(question: QuestionQueue, directory: Inode, attr: Attr): boolean {
+    const { entryMs, dirEntryMs } = this.#data.timeouts;
+    const usualMs = attr.type === FileType.directory ? dirEntryMs : entryMs;
+    const isNameHeld =
+      usualMs > 0 && this.#marks.mayHoldName(directory, question.askedMs, machineMs());
+    const isHeld = this.#mayHold(question);
     const entry = {
       ino: this.#kernelIno(),
       attr,
-      entryTimeoutMs: attr.type === FileType.directory ? dirEntryMs : entryMs,
-      attrTimeoutMs: attrMs,
+      entryTimeoutMs: isNameHeld ? Math.max(usualMs, this.#marks.keepMs) : usualMs,
+      attrTimeoutMs: this.#attrTimeoutMs(isHeld),
     };
     this.#begin(question, ENTRY_BYTES);
     writeEntry(this.#view, OUT_HEADER_BYTES, entry);
-    return this.#tell(attr, ENTRY_BYTES);
+    const name = nameOf(question.frame, question.length);
+    if (isNameHeld && !this.#notes.named(directory, name)) return false;
+    return this.#tell(attr, ENTRY_BYTES, isHeld);
   }
 
   #absent(question: QuestionQueue): boolean {
@@ -114,24 +141,40 @@ export class Answerer {
     const kernelIno = this.#toVolume();
     const attr = this.#attrOf(bytes, reply, 0);
     if (attr === undefined) return false;
-    this.#begin(question, ATTR_OUT_BYTES);
-    const told = { attr, attrTimeoutMs: this.#data.timeouts.attrMs };
-    writeAttrOut(this.#view, OUT_HEADER_BYTES, kernelIno, told);
-    return this.#tell(attr, ATTR_OUT_BYTES);
-  }
-
-  /** Sends what is written, if the main thread does not know another version of the file. */
-  #tell(attr: Attr, payloadBytes: number): boolean {
     this.#switchboard.beginAnswer();
     try {
-      if (attr.type === FileType.file) {
-        if (this.#files.look(this.#ino.low, this.#ino.high, attr) === 'ask') return false;
-        if (!this.#notes.told(this.#ino.low, this.#ino.high, this.#stored)) return false;
-      }
-      return isOver(this.#send(OUT_HEADER_BYTES + payloadBytes));
+      const isHeld = this.#mayHold(question);
+      this.#begin(question, ATTR_OUT_BYTES);
+      const told = { attr, attrTimeoutMs: this.#attrTimeoutMs(isHeld) };
+      writeAttrOut(this.#view, OUT_HEADER_BYTES, kernelIno, told);
+      return this.#tell(attr, ATTR_OUT_BYTES, isHeld);
     } finally {
       this.#switchboard.endAnswer();
     }
+  }
+
+  /**
+   * Whether the kernel may hold the inode's attribute. The main thread hears of changes: it first marks
+   * what was changed, then waits for the answer that is being made, then takes the notes.
+   */
+  #mayHold({ askedMs }: QuestionQueue): boolean {
+    return (
+      this.#data.timeouts.attrMs > 0 && this.#marks.mayHoldAttr(this.#ino, askedMs, machineMs())
+    );
+  }
+
+  #attrTimeoutMs(isHeld: boolean): number {
+    const { attrMs } = this.#data.timeouts;
+    return isHeld ? Math.max(attrMs, this.#marks.keepMs) : attrMs;
+  }
+
+  /** Sends what is written, if the main thread does not know another version of the file. */
+  #tell(attr: Attr, payloadBytes: number, isHeld: boolean): boolean {
+    const isFile = attr.type === FileType.file;
+    if (isFile && this.#files.look(this.#ino.low, this.#ino.high, attr) === 'ask') return false;
+    const isNoted = isFile || isHeld;
+    if (isNoted && !this.#notes.told(this.#ino, this.#stored, isHeld)) return false;
+    return isOver(this.#send(OUT_HEADER_BYTES + payloadBytes));
   }
 
   #open(question: QuestionQueue, bytes: Uint8Array, reply: DirectReply): boolean {

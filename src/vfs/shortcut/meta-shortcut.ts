@@ -13,13 +13,15 @@ import type { Logger } from '../../runtime/logger.ts';
 import type { Counter, Metrics } from '../../runtime/metrics.ts';
 import { SlotRing } from '../../runtime/slot-ring.ts';
 import type { Libc } from '../../runtime/system/libc.ts';
+import { FileType } from '../../posix/attr.ts';
+import type { Coherence } from '../coherent/coherence.ts';
 import type { Files } from '../files.ts';
 import type { OpenFiles } from '../open-files.ts';
 import type { VfsOptions } from '../options.ts';
 import type { ToldAttrs } from '../told-attrs.ts';
 import { FileTable } from './file-table.ts';
 import { Lines } from './lines.ts';
-import { Notes } from './note.ts';
+import { type Note, Notes } from './note.ts';
 import { QuestionQueue } from './question-queue.ts';
 import type { AnswererData, AnswererMessage, ShortcutData } from './shortcut-data.ts';
 import { ShortcutStats } from './shortcut-stats.ts';
@@ -42,6 +44,7 @@ export interface MetaShortcutOptions {
   readonly openFiles: OpenFiles;
   readonly files: Files;
   readonly told: ToldAttrs;
+  readonly coherence: Coherence;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -132,13 +135,21 @@ export class MetaShortcut implements ShortcutHost {
   /** Takes note of everything that was answered so far. */
   catchUp(): void {
     this.#switchboard?.untilAnswered();
-    const { files, told } = this.#options;
+    const { files, coherence } = this.#options;
     for (let note = this.#notes.take(); note !== undefined; note = this.#notes.take()) {
-      if (note.kind === 'told') told.noteEarlier(note.ino, note.attr);
+      if (note.kind === 'told') this.#told(note);
+      else if (note.kind === 'named') coherence.heldName(note.directory, note.name);
       else if (note.kind === 'opened') files.adopt(note);
       else files.abandon(note.handle);
     }
     this.#switchboard?.notesTaken();
+  }
+
+  #told({ ino, attr, isHeld }: Note & { kind: 'told' }): void {
+    const { told, coherence } = this.#options;
+    if (isHeld) coherence.heldAttr(ino);
+    if (attr.type !== FileType.file) return;
+    told.noteEarlier(ino, attr, isHeld ? coherence.keepMs : undefined);
   }
 
   #dataFor(switchboard: Switchboard, lines: Lines): ShortcutData {
@@ -181,6 +192,7 @@ export class MetaShortcut implements ShortcutHost {
       notes: this.#notes.shared,
       handles: this.#handles.shared,
       stats: this.#stats.shared,
+      marks: this.#options.coherence.marks.shared,
       timeouts: {
         attrMs: options.attrCacheMs,
         entryMs: options.entryCacheMs,

@@ -10,19 +10,24 @@ const INO = 8;
 const FILE_ID = 16;
 const ATTR_BYTES = 20;
 const TICKET = 24;
-const ATTR = 28;
-const SLOT_BYTES = 128;
+const IS_HELD = 28;
+const ATTR = 32;
+/** Of a name, in place of an attribute: 255 bytes at most. */
+const NAME = 32;
+const SLOT_BYTES = 288;
 const SLOTS = 4096;
 
-const Kind = { told: 1, opened: 2, released: 3 } as const;
+const Kind = { told: 1, opened: 2, released: 3, named: 4 } as const;
 
 /** Longest stored attribute that fits: 81 bytes is what clients write at most. */
-export const NOTE_ATTR_BYTES_MAX = SLOT_BYTES - ATTR;
+export const NOTE_ATTR_BYTES_MAX = 96;
 
 /** What the answering thread has done. */
 export type Note =
-  /** The kernel was told an attribute of a file. */
-  | { readonly kind: 'told'; readonly ino: Ino; readonly attr: Attr }
+  /** The kernel was told an attribute of a file, or one that it holds until it changes. */
+  | { readonly kind: 'told'; readonly ino: Ino; readonly attr: Attr; readonly isHeld: boolean }
+  /** The kernel was told a name that it holds until it changes. */
+  | { readonly kind: 'named'; readonly directory: Ino; readonly name: Uint8Array }
   /**
    * A file was opened; `fileId` is what its handle carries, `ticket` tells which requests were made
    * before its attribute was asked for (lower 32 bits).
@@ -74,10 +79,25 @@ export class Notes {
   }
 
   /** @returns false when there is no room */
-  told(inoLow: number, inoHigh: number, attr: StoredAttr): boolean {
+  told(ino: { low: number; high: number }, attr: StoredAttr, isHeld: boolean): boolean {
     const at = this.#begin(Kind.told, attr);
     if (at === -1) return false;
-    this.#end(at, inoLow, inoHigh);
+    this.#ring.view.setUint32(at + IS_HELD, isHeld ? 1 : 0, true);
+    this.#end(at, ino.low, ino.high);
+    return true;
+  }
+
+  /** @param name - 255 bytes at most. @returns false when there is no room */
+  named(directory: { low: number; high: number }, name: Uint8Array): boolean {
+    const at = this.#ring.claim();
+    if (at === -1) return false;
+    const { view, bytes } = this.#ring;
+    view.setUint32(at + KIND, Kind.named, true);
+    view.setUint32(at + ATTR_BYTES, name.byteLength, true);
+    for (let index = 0; index < name.byteLength; index++) {
+      bytes[at + NAME + index] = name[index] as number;
+    }
+    this.#end(at, directory.low, directory.high);
     return true;
   }
 
@@ -138,10 +158,14 @@ export class Notes {
     const kind = view.getUint32(at + KIND, true);
     if (kind === Kind.released) return { kind: 'released', handle };
     const length = view.getUint32(at + ATTR_BYTES, true);
+    const ino = toIno(view.getBigUint64(at + INO, true));
+    if (kind === Kind.named) {
+      return { kind: 'named', directory: ino, name: bytes.slice(at + NAME, at + NAME + length) };
+    }
     const attr = decodeAttr(bytes.slice(at + ATTR, at + ATTR + length));
     if (attr === undefined) throw new Error('a note with an attribute that was decoded before');
-    const ino = toIno(view.getBigUint64(at + INO, true));
-    if (kind === Kind.told) return { kind: 'told', ino, attr };
+    const isHeld = view.getUint32(at + IS_HELD, true) === 1;
+    if (kind === Kind.told) return { kind: 'told', ino, attr, isHeld };
     const fileId = view.getUint32(at + FILE_ID, true);
     const ticket = view.getUint32(at + TICKET, true);
     return { kind: 'opened', ino, attr, handle, fileId, ticket };

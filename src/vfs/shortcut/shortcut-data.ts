@@ -16,6 +16,8 @@ export interface AnswererData extends ShortcutData {
   /** Numbers of handles that may be given out. */
   readonly handles: SharedArrayBuffer;
   readonly stats: SharedArrayBuffer;
+  /** What may be held longer than the time-outs say: {@link ChangeMarks}. */
+  readonly marks: SharedArrayBuffer;
   readonly timeouts: AnswerTimeouts;
   readonly directIo: boolean;
   /** The kernel need not tell of descriptors that are closed. */

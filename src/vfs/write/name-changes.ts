@@ -99,13 +99,15 @@ export class NameChanges {
 
   /** @throws FsError EEXIST, ENOTEMPTY, EISDIR, EINVAL, EPERM, what {@link NameWriter} throws */
   async rename(context: FuseContext, from: NameIn, to: NameIn, flags: number): Promise<void> {
-    const { writer, openFiles, catchUp } = this.#parts;
+    const { writer, openFiles, coherence, catchUp } = this.#parts;
     const how = renameFlags(flags);
     const [source, target] = [this.#real(from), this.#real(to)];
     catchUp();
     const { moved, replaced } = await writer.rename(source, target, how, callOf(context));
     if (moved !== undefined) openFiles.changed(moved.ino, moved.attr, { content: false });
     if (replaced !== undefined) this.#lost(replaced);
+    coherence.renamed(target.parent, target.name);
+    if (how.exchange) coherence.renamed(source.parent, source.name);
   }
 
   /** An inode that lost a name. */

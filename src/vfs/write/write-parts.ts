@@ -1,6 +1,7 @@
 import type { FuseContext } from '../../fuse/operations.ts';
 import type { WriteCall, MetaWriter } from '../../meta/writer.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import type { Coherence } from '../coherent/coherence.ts';
 import type { Files } from '../files.ts';
 import type { Nodes } from '../nodes.ts';
 import type { OpenFiles } from '../open-files.ts';
@@ -19,6 +20,7 @@ export interface WriteParts {
   readonly files: Files;
   readonly openFiles: OpenFiles;
   readonly told: ToldAttrs;
+  readonly coherence: Coherence;
   readonly root: RootMap;
   readonly virtual: VirtualNodes;
   readonly setting: VolumeSetting;

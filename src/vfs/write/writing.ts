@@ -54,7 +54,10 @@ export class Writing {
 
   /** Everything that changes the volume. */
   mutations(
-    shared: Pick<WriteParts, 'nodes' | 'files' | 'told' | 'root' | 'virtual' | 'catchUp'>,
+    shared: Pick<
+      WriteParts,
+      'nodes' | 'files' | 'told' | 'coherence' | 'root' | 'virtual' | 'catchUp'
+    >,
     calls: LoggedCalls,
   ): VfsMutations {
     const { writer } = this.#own;

@@ -5,6 +5,7 @@ import type { Attr } from '../../../src/posix/attr.ts';
 import { toIno } from '../../../src/posix/ino.ts';
 import { SlotRing } from '../../../src/runtime/slot-ring.ts';
 import { Answerer } from '../../../src/vfs/shortcut/answerer.ts';
+import { ChangeMarks } from '../../../src/vfs/coherent/change-marks.ts';
 import { FileTable } from '../../../src/vfs/shortcut/file-table.ts';
 import { Notes } from '../../../src/vfs/shortcut/note.ts';
 import { QuestionQueue } from '../../../src/vfs/shortcut/question-queue.ts';
@@ -49,6 +50,7 @@ beforeEach(() => {
     notes: notes.shared,
     handles: handles.shared,
     stats: ShortcutStats.create().shared,
+    marks: ChangeMarks.create(0).shared,
     timeouts: { attrMs: 1000, entryMs: 1000, dirEntryMs: 1000, negativeEntryMs: 0 },
     directIo: false,
     noFlush: true,
