@@ -59,7 +59,11 @@ export function sendObject(bytes: Uint8Array, headers: Record<string, string> = 
   return (request, response) => {
     const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
     const part = range === null ? bytes : bytes.subarray(Number(range[1]), Number(range[2]) + 1);
-    response.writeHead(range === null ? 200 : 206, { ...headers, 'content-length': part.length });
+    response.writeHead(range === null ? 200 : 206, {
+      ...headers,
+      'content-length': part.length,
+      ...(range && { 'content-range': `bytes ${range[1]}-${range[2]}/${bytes.length}` }),
+    });
     response.end(part);
   };
 }

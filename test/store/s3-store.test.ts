@@ -185,6 +185,21 @@ describe.each(WAYS)('the S3 driver on its own, %s', (_way, isDirect) => {
   });
 
   test.each([
+    ['the whole of a shorter object', 200, undefined],
+    ['another part', 206, `bytes 0-9/${bytes.length}`],
+    ['a longer part', 206, `bytes 5-15/${bytes.length}`],
+    ['no part that can be understood', 206, 'pages 5-14/99'],
+  ])('%s is not taken for the asked part', async (_what, status, contentRange) => {
+    server.handle((_, response) => {
+      const headers = contentRange === undefined ? {} : { 'content-range': contentRange };
+      response.writeHead(status, { 'content-length': 10, ...headers });
+      response.end(bytes.subarray(0, 10));
+    });
+    const read = store.get('v/k', { offset: 5, length: 10 }, signal);
+    await expect(read).rejects.toMatchObject({ code: 'corrupt' });
+  });
+
+  test.each([
     [404, 'NoSuchKey', 'not-found', false],
     [404, 'NoSuchBucket', 'bad-config', false],
     [403, 'AccessDenied', 'denied', false],

@@ -22,6 +22,8 @@ const CHECKSUM_METADATA = 'crc32c';
 /** The one that a new bucket is in when nothing is said. */
 const DEFAULT_REGION = 'us-east-1';
 const UINT32 = /^(0|[1-9][0-9]{0,9})$/;
+/** @see RFC 9110, section 14.4 */
+const CONTENT_RANGE = /^bytes +([0-9]{1,15})-([0-9]{1,15})\//i;
 
 /** Objects in a bucket of S3, or of a service that speaks its protocol. */
 export class S3Store implements ObjectStore {
@@ -61,9 +63,10 @@ export class S3Store implements ObjectStore {
     );
     if (direct === undefined) return this.#getBySdk(key, range, signal);
     const { headers, bodyBytes } = direct.head;
-    if (!isRightSize(bodyBytes, range)) {
+    const contentRange = headers.get('content-range');
+    if (!isRightSize(bodyBytes, range) || !isRightPart(contentRange, range)) {
       direct.leave();
-      throw wrongSize(what, bodyBytes, range);
+      throw wrongPart(what, { sizeBytes: bodyBytes, contentRange }, range);
     }
     return {
       sizeBytes: bodyBytes,
@@ -86,10 +89,10 @@ export class S3Store implements ObjectStore {
       this.#client.send(command, { abortSignal: signal }),
     );
     const stream = answer.Body as IncomingMessage;
-    const sizeBytes = answer.ContentLength;
-    if (!isRightSize(sizeBytes, range)) {
+    const { ContentLength: sizeBytes, ContentRange: contentRange } = answer;
+    if (!isRightSize(sizeBytes, range) || !isRightPart(contentRange, range)) {
       stream.destroy();
-      throw wrongSize(what, sizeBytes, range);
+      throw wrongPart(what, { sizeBytes, contentRange }, range);
     }
     return {
       sizeBytes,
@@ -197,12 +200,26 @@ function isRightSize(
   return sizeBytes !== undefined && (range === undefined || sizeBytes === range.length);
 }
 
-function wrongSize(
+/**
+ * Whether an answer has the asked part. One that does not say which part it has is the whole object: a
+ * server, or a cache before it, that does not heed ranges.
+ */
+function isRightPart(contentRange: string | undefined, range: ByteRange | undefined): boolean {
+  if (range === undefined) return true;
+  if (contentRange === undefined) return range.offset === 0;
+  const [, first, last] = CONTENT_RANGE.exec(contentRange) ?? [];
+  return Number(first) === range.offset && Number(last) === range.offset + range.length - 1;
+}
+
+function wrongPart(
   what: string,
-  sizeBytes: number | undefined,
+  answer: { sizeBytes: number | undefined; contentRange: string | undefined },
   range: ByteRange | undefined,
 ): StoreError {
-  const message = `${what}: the answer has ${sizeBytes} bytes, ${range?.length} were asked for`;
+  const { sizeBytes = 'an unknown number of', contentRange } = answer;
+  const asked = range === undefined ? 'all of it' : rangeHeader(range);
+  const part = contentRange === undefined ? '' : ` (${contentRange})`;
+  const message = `${what}: the answer has ${sizeBytes} bytes${part}, ${asked} was asked for`;
   return new StoreError('corrupt', message);
 }
 
