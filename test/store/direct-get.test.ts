@@ -1,6 +1,6 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../../src/runtime/clock.ts';
 import type { ObjectBody } from '../../src/store/object-store.ts';
 import { AnswerError, parseAnswerHead } from '../../src/store/s3/answer-head.ts';
@@ -208,6 +208,59 @@ describe('a GET past the SDK', () => {
     await expect(store.get('v/k', undefined, signal)).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  test('an error that comes in chunks is understood however it is cut', async () => {
+    const message = 'a text that is long enough to come in several chunks of their own';
+    const text = `<Error><Code>RequestTimeout</Code><Message>${message}</Message></Error>`;
+    const chunks = [text.slice(0, 21), text.slice(21)].map(
+      (part) => `${part.length.toString(16)};name=value\r\n${part}\r\n`,
+    );
+    const body = `${chunks.join('')}0\r\n\r\n`;
+    const head = 'HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n';
+    const isLater = { code: 'unavailable', message: expect.stringContaining(message) };
+    for (let at = 1; at < body.length; at += 9) {
+      answers = [inParts(head, body.slice(0, at), body.slice(at))];
+      await expect(store.get('v/k', undefined, signal)).rejects.toMatchObject(isLater);
+    }
+  });
+
+  test('an answered error is told, whoever uses its connection meanwhile', async () => {
+    const clients = new Set<Socket>();
+    let onIdle: (idle: Socket) => void = () => undefined;
+    const { unref } = Socket.prototype;
+    const spy = vi.spyOn(Socket.prototype, 'unref').mockImplementation(function (this: Socket) {
+      clients.add(this);
+      onIdle(this);
+      return unref.call(this);
+    });
+    onTestFinished(() => spy.mockRestore());
+    answers = [whole];
+    const bodies = await Promise.all([1, 2].map(() => store.get('v/k', undefined, signal)));
+    for (const body of bodies) await readInto(body);
+    expect(clients.size).toBe(2);
+    // When the error has come, the other connection turns out to be closed: its request takes this one.
+    onIdle = (idle) => {
+      onIdle = () => undefined;
+      for (const other of clients) if (other !== idle) other.emit('error', new Error('gone'));
+    };
+    const text = '<Error><Code>NoSuchKey</Code></Error>';
+    const answer = `HTTP/1.1 404 Not Found\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+    let missing: Socket | undefined;
+    let others = 0;
+    const both: RawAnswer = (socket) => {
+      if (requests.at(-1)?.includes('/missing') === true) missing = socket;
+      else others += 1;
+      if (others === 2) return whole(socket);
+      if (others === 1) missing?.write(answer);
+    };
+    answers = [both];
+    const failing = store.get('v/missing', undefined, signal);
+    const reading = store.get('v/other', undefined, signal);
+    await expect(failing).rejects.toMatchObject({ code: 'not-found' });
+    expect((await readInto(await reading)).into.equals(bytes)).toBe(true);
+    expect(others).toBe(2);
+    expect(requests.filter((head) => head.includes('/missing'))).toHaveLength(1);
+  });
+
   test('an empty object leaves the connection to the next request', async () => {
     answers = [inParts('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'), whole];
     const empty = await store.get('v/k', undefined, signal);
@@ -253,7 +306,8 @@ describe('a GET past the SDK', () => {
       skewed,
     ].join('\r\n');
     answers = [inParts(refusal), inParts(refusal), whole];
-    await expect(store.get('v/k', undefined, signal)).rejects.toMatchObject({ code: 'denied' });
+    const denied = { code: 'denied', retryable: true };
+    await expect(store.get('v/k', undefined, signal)).rejects.toMatchObject(denied);
     await readBody(await store.get('v/k', undefined, signal));
     const [first, , third] = requests.map((head) => /x-amz-date: (\w+)/i.exec(head)?.[1]);
     expect(third?.slice(0, 11)).toBe(date.toISOString().replaceAll(/[-:]/g, '').slice(0, 11));

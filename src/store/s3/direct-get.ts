@@ -7,17 +7,16 @@ import { chunkStream } from '../chunk-stream.ts';
 import type { ObjectBody } from '../object-store.ts';
 import type { TlsOptions } from '../tls-options.ts';
 import type { AnswerHead } from './answer-head.ts';
+import { type ChunkedText, textOfChunks } from './chunked-text.ts';
 import type { GetConnection } from './get-connection.ts';
 import { GetConnections } from './get-connections.ts';
 import { GetRequests } from './get-requests.ts';
-import { toStoreError } from './s3-error.ts';
+import { SKEWED, toStoreError } from './s3-error.ts';
 
 /** Whoever reads chunk by chunk gets so many bytes at most. */
 const CHUNK_BYTES = 128 * 1024;
 /** The code stands at the beginning of an error's text. */
 const ERROR_BYTES_MAX = 16 * 1024;
-/** Our clock is wrong: the SDK learns by how much from the server when it asks by itself. */
-const SKEWED = 'RequestTimeTooSkewed';
 
 /** What a {@link DirectGet} needs. */
 export interface DirectGetOptions {
@@ -70,16 +69,12 @@ export class DirectGet {
       const connection = connections.take();
       if (connection === undefined) return undefined;
       const exchange = new Exchange(connection, `GET ${key}`, signal);
-      try {
-        const head = await exchange.ask(request);
-        if (head.status < 300) return exchange.answer(head);
-        const failure = await exchange.failure(head);
-        if (failure.name !== SKEWED) throw failure;
-        return undefined;
-      } catch (error) {
-        const isStale = connection.turn > 1 && !connection.hasAnswered && !signal.aborted;
-        if (!isStale) throw error;
-      }
+      const head = await exchange.ask(request);
+      if (head === undefined) continue;
+      if (head.status < 300) return exchange.answer(head);
+      const failure = await exchange.failure(head);
+      if (failure.name !== SKEWED) throw failure;
+      return undefined;
     }
   }
 
@@ -130,13 +125,18 @@ class Exchange {
     signal.addEventListener('abort', this.#onAbort, { once: true });
   }
 
-  async ask(request: string): Promise<AnswerHead> {
+  /** @returns undefined when the server had closed the connection before it was asked */
+  async ask(request: string): Promise<AnswerHead | undefined> {
+    const connection = this.#connection;
     try {
-      const head = this.#connection.ask(request);
-      this.#turn = this.#connection.turn;
+      const head = connection.ask(request);
+      this.#turn = connection.turn;
       return await head;
     } catch (error) {
       this.#done();
+      // The connection is closed. One that goes on could serve somebody else by now.
+      const isStale = this.#turn > 1 && !connection.hasAnswered && !this.#signal.aborted;
+      if (isStale) return undefined;
       throw error;
     }
   }
@@ -163,20 +163,26 @@ class Exchange {
   }
 
   /** The beginning of an answer's text, as far as it comes. @throws the signal's reason */
-  async #errorText({ bodyBytes }: AnswerHead): Promise<string> {
+  async #errorText({ bodyBytes, headers }: AnswerHead): Promise<string> {
     const into = Buffer.alloc(Math.min(bodyBytes ?? ERROR_BYTES_MAX, ERROR_BYTES_MAX));
-    // One without a length may go on for ever.
+    const isChunked = headers.has('transfer-encoding');
+    // One without a length may go on for ever, and its last chunk is what ends one in chunks.
     const leastBytes = bodyBytes === undefined ? 1 : into.byteLength;
     let count = 0;
+    let chunks: ChunkedText | undefined;
     try {
-      if (leastBytes > 0) count = await this.#connection.read(into, leastBytes, () => undefined);
+      while (count < into.byteLength) {
+        count += await this.#connection.read(into.subarray(count), leastBytes, () => undefined);
+        if (isChunked) chunks = textOfChunks(into.subarray(0, count));
+        if (bodyBytes === undefined && chunks?.isComplete !== false) break;
+      }
     } catch {
       // One that breaks off is judged by its status.
       if (this.#signal.aborted) throw abortReason(this.#signal);
     }
     if (count !== bodyBytes) this.#leave();
     this.#done();
-    return into.toString('utf8', 0, count);
+    return chunks?.text ?? into.toString('utf8', 0, count);
   }
 
   readonly #readInto = async (

@@ -21,6 +21,9 @@ const CODE_BY_NAME: Readonly<Record<string, StoreErrorCode>> = {
   SlowDown: 'unavailable',
 };
 
+/** Our clock is wrong: when the SDK asks it learns from the answer by how much, and the next request is right. */
+export const SKEWED = 'RequestTimeTooSkewed';
+
 /**
  * Turns what the SDK throws into a StoreError that names the object.
  *
@@ -31,7 +34,8 @@ export function toStoreError(what: string, error: unknown, signal: AbortSignal):
   if (error instanceof StoreError) return error;
   const code = codeOf(error);
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const retryable = code === 'unavailable';
+  const isSkewed = error instanceof Error && error.name === SKEWED;
+  const retryable = code === 'unavailable' || isSkewed;
   return new StoreError(code, `${what}: ${text}`, { cause: error, retryable });
 }
 
