@@ -9,7 +9,7 @@ import { describeFsck } from './fsck-command.ts';
 import { describeGc } from './gc-command.ts';
 import { printInfo } from './info-command.ts';
 import { describeMount } from './mount-command.ts';
-import { defaultCacheDir, type RawOptions, toMountConfig } from './mount-config.ts';
+import { defaultCacheDir, defaultLog, type RawOptions, toMountConfig } from './mount-config.ts';
 import { type DrainOptions, drain } from './drain-command.ts';
 import { describeQuota } from './quota-command.ts';
 import { describeRmr } from './rmr-command.ts';
@@ -50,7 +50,9 @@ function buildProgram(): Command {
     .description('mounts JuiceFS volumes and shares cached blocks between nodes')
     .version(VERSION)
     .showHelpAfterError();
-  const mount = describeMount(program.command('mount'), defaultCacheDir(process.getuid?.() ?? 0));
+  const uid = process.getuid?.() ?? 0;
+  const defaults = { cacheDir: defaultCacheDir(uid), log: defaultLog(uid) };
+  const mount = describeMount(program.command('mount'), defaults);
   mount.action(async (metaUrl: string, mountpoint: string, raw: RawOptions) => {
     const given = {
       ...raw,
@@ -131,7 +133,7 @@ function describeWarmup(command: Command): void {
 async function mountCommand(metaUrl: string, mountpoint: string, raw: RawOptions): Promise<void> {
   const config = toMountConfig(metaUrl, mountpoint, raw);
   if (config.background && process.env[BACKGROUND_MARK] === undefined) {
-    const log = config.log ?? '/var/log/cachemesh.log';
+    const log = config.log ?? defaultLog(process.getuid?.() ?? 0);
     const pid = await runInBackground(log);
     process.stdout.write(`mounted at ${config.mountpoint} (pid ${pid}, log ${log})\n`);
     return;

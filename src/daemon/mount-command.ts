@@ -7,15 +7,18 @@ import { LOG_LEVELS } from './pino-logger.ts';
 /**
  * The options of `cachemesh mount`. Names and defaults are JuiceFS's where JuiceFS has the option.
  *
- * @param cacheDir - the default of `--cache-dir`
+ * @param defaults - `cacheDir`: of `--cache-dir`; `log`: of `--log` in the background
  */
-export function describeMount(command: Command, cacheDir: string): Command {
+export function describeMount(
+  command: Command,
+  { cacheDir, log }: { cacheDir: string; log: string },
+): Command {
   command
     .description('mount a volume and share its blocks with the cache group')
     .argument('<META-URL>', 'redis[s]://…, unix://…, sqlite3://PATH, as for juicefs mount')
     .argument('<MOUNTPOINT>', 'an empty directory; made when it is missing')
     .option('-d, --background', 'run in the background; returns once the volume is mounted')
-    .option('--log <FILE>', 'append the log to FILE (default: standard error)')
+    .option('--log <FILE>', `append the log to FILE (default: standard error, with -d ${log})`)
     .addOption(new Option('--log-level <LEVEL>').choices(LOG_LEVELS).default('info'))
     .option('--metrics <ADDRESS>', 'where Prometheus metrics are served; "none"', '127.0.0.1:9567')
     .option('--heartbeat <DURATION>', 'between two heartbeats of the session, at most 20', '12')

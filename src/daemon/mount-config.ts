@@ -155,6 +155,11 @@ export function defaultCacheDir(uid: number): string {
   return uid === 0 ? '/var/jfsCache' : path.join(homedir(), '.juicefs', 'cache');
 }
 
+/** The log of a mount in the background when none is named: where JuiceFS has its own. */
+export function defaultLog(uid: number): string {
+  return uid === 0 ? '/var/log/cachemesh.log' : path.join(homedir(), '.juicefs', 'cachemesh.log');
+}
+
 function originConfig(raw: RawOptions): OriginConfig {
   return {
     storage: optional(raw, 'storage'),

@@ -1,5 +1,5 @@
 import { destination, pino } from 'pino';
-import pretty from 'pino-pretty';
+import { prettyFactory } from 'pino-pretty';
 import type { LogFields, Logger } from '../runtime/logger.ts';
 
 /** Levels of `--log-level`, most talkative first. */
@@ -8,6 +8,9 @@ export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 /** One of {@link LOG_LEVELS}. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+/** What may wait while the log cannot be written; further lines are left out. */
+const WAITING_BYTES_MAX = 1024 * 1024;
+
 /**
  * A structured log: JSON lines in `file`, or on standard error (readable when that is a terminal).
  *
@@ -15,14 +18,21 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
  */
 export function createLogger(options: { level: LogLevel; file: string | undefined }): Logger {
   const { level, file } = options;
-  if (file !== undefined) {
-    return wrap(pino({ level }, destination({ dest: file, mkdir: true, sync: true })));
-  }
-  if (process.stderr.isTTY) {
-    const stream = pretty({ destination: 2, sync: true, ignore: 'pid,hostname' });
-    return wrap(pino({ level }, stream));
-  }
-  return wrap(pino({ level }, destination({ dest: 2, sync: true })));
+  if (file !== undefined) return wrap(pino({ level }, outputTo(file)));
+  const output = outputTo(process.stderr.fd);
+  if (!process.stderr.isTTY) return wrap(pino({ level }, output));
+  const readable = prettyFactory({ ignore: 'pid,hostname' });
+  return wrap(pino({ level }, { write: (line) => void output.write(readable(line)) }));
+}
+
+/**
+ * A full disk must cost the log its lines, not the mount its daemon: what cannot be written waits for
+ * room, within a bound.
+ */
+function outputTo(dest: string | number) {
+  const output = destination({ dest, mkdir: true, sync: true, maxLength: WAITING_BYTES_MAX });
+  output.on('error', () => undefined);
+  return output;
 }
 
 function wrap(inner: pino.Logger): Logger {
