@@ -203,19 +203,19 @@ export class Libp2pControl implements ControlTransport {
     const node = this.#node;
     if (node === undefined) throw new PeerError('unreachable', 'the peer host is not running');
     const { nodeId, addresses } = target;
-    if (nodeId !== undefined) {
-      const open = node.getConnections(peerIdFromString(nodeId));
-      // The newest one: a peer that came back at another address leaves one behind that leads nowhere.
-      const usable = open.findLast((connection) => connection.status === 'open');
-      if (usable !== undefined) return usable;
-    }
-    if (addresses.length === 0) {
-      throw new PeerError('unreachable', `no address of ${nodeId} is known`, { retryable: true });
-    }
-    const dialled = addresses.map((address) =>
-      multiaddr(nodeId === undefined ? address : withPeerId(address, nodeId)),
-    );
     try {
+      if (nodeId !== undefined) {
+        const open = node.getConnections(peerIdFromString(nodeId));
+        // The newest one: a peer that came back at another address leaves one behind that leads nowhere.
+        const usable = open.findLast((connection) => connection.status === 'open');
+        if (usable !== undefined) return usable;
+      }
+      if (addresses.length === 0) {
+        throw new PeerError('unreachable', `no address of ${nodeId} is known`, { retryable: true });
+      }
+      const dialled = addresses.map((address) =>
+        multiaddr(nodeId === undefined ? address : withPeerId(address, nodeId)),
+      );
       return await node.dial(dialled, { signal });
     } catch (error) {
       throw signal.aborted ? abortReason(signal) : asPeerError(error);

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import type { BlockKey } from '../../src/block/block-key.ts';
+import { toNodeId } from '../../src/block/node-id.ts';
+import { freshIdentity } from '../../src/peer/identity.ts';
 import { allBlocks, makeHost, makePair } from '../peer/test-hosts.ts';
 
 let taken: Server | undefined;
@@ -36,6 +38,23 @@ test('an address to announce that makes no sense is an error, and nothing stays'
   const { host } = await makeHost(allBlocks(), { announce: ['nonsense'] });
   await expect(host.start()).rejects.toMatchObject({ code: 'bad-address' });
   expect(host.bulkPort).toBe(0);
+});
+
+test('a node whose id or address is none is out of reach, like any other that is away', async () => {
+  const { host } = await makeHost(allBlocks());
+  await host.start();
+  onTestFinished(() => host.stop());
+  const nonsense = toNodeId('nonsense');
+  const { nodeId } = await freshIdentity();
+  host.learn(nonsense, ['/ip4/127.0.0.1/tcp/1']);
+  host.learn(nodeId, ['/nonsense']);
+  const { signal } = new AbortController();
+  const key: BlockKey = { sliceId: 1n, index: 0, sizeBytes: 10 };
+  for (const node of [nonsense, nodeId]) {
+    const range = { offset: 0, length: 10 };
+    const filled = host.client.fill(node, key, range, new Uint8Array(10), { signal });
+    await expect(filled).rejects.toMatchObject({ name: 'PeerError', code: 'unreachable' });
+  }
 });
 
 test('a host that stops ends what it serves, and its client hears of it', async () => {
