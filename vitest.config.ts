@@ -17,6 +17,7 @@ const BESIDE_OTHERS = [
   'coherent-cache',
   'compaction',
   'config',
+  'destroy',
   'disk-tier-crash',
   'dump',
   'fixtures-through-mounts',

@@ -3,6 +3,7 @@ import { CodedError } from '../runtime/coded-error.ts';
 import { BACKGROUND_MARK, reportToParent, runInBackground } from './background.ts';
 import { describeClone } from './clone-command.ts';
 import { describeConfig } from './config-command.ts';
+import { describeDestroy } from './destroy-command.ts';
 import { describeDump } from './dump-command.ts';
 import { describeFormat } from './format-command.ts';
 import { describeFsck } from './fsck-command.ts';
@@ -111,6 +112,7 @@ function buildProgram(): Command {
   describeDump(program.command('dump'));
   describeFsck(program.command('fsck'));
   describeGc(program.command('gc'));
+  describeDestroy(program.command('destroy'));
   describeWarmup(program.command('warmup'));
   return program;
 }

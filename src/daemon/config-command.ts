@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { compareClientVersions, parseClientVersion } from '../meta/client-version.ts';
 import { changeFrom, changeSetting } from '../meta/new-setting.ts';
@@ -8,6 +7,7 @@ import type { VolumeSetting } from '../meta/setting.ts';
 import type { WritableEngine } from '../meta/writable-engine.ts';
 import { goJson } from '../vfs/internal/control-message.ts';
 import { withoutSecrets } from './config-text.ts';
+import { isConfirmed } from './confirm.ts';
 import { type OneShot, runOneShot } from './one-shot.ts';
 import { checkBucket } from './probe-origin.ts';
 import { UsageError } from './quantities.ts';
@@ -140,15 +140,7 @@ async function checkClients(meta: WritableEngine, checked: Checked, { signal }: 
 /** @throws UsageError when the answer is not yes */
 async function confirm(what: string, { given }: Checked): Promise<void> {
   if (given['yes'] === true) return;
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    // At the end of the input there is no answer, and no promise is kept.
-    const ended = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
-    const answer = await Promise.race([lines.question(`${what}. Go on? [y/N] `), ended]);
-    if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('nothing was changed');
-  } finally {
-    lines.close();
-  }
+  if (!(await isConfirmed(`${what}. Go on?`))) throw new UsageError('nothing was changed');
 }
 
 function changesOf(

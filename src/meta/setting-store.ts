@@ -23,5 +23,13 @@ export interface SettingStore {
    * @throws MetaError `refused` when `before` is not what is stored: somebody else was faster
    */
   store(change: SettingChange, signal: AbortSignal): Promise<void>;
+  /**
+   * Takes the volume's whole metadata away. The setting goes last, so that what stopped in the middle
+   * can be begun again.
+   *
+   * @param before - the setting as stored now
+   * @throws MetaError `refused` when it is not
+   */
+  remove(before: Uint8Array, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,4 +1,3 @@
-import { Redis } from 'ioredis';
 import { CHUNK_BYTES, SLICE_RECORD_BYTES } from '../../block/geometry.ts';
 import { decodeSliceRecords, type SliceRecord } from '../../block/slice-record.ts';
 import { type Ino, toIno } from '../../posix/ino.ts';
@@ -14,6 +13,7 @@ import type {
   VolumeCounters,
 } from '../write/scans.ts';
 import type { RedisClient } from './redis-connect.ts';
+import { scanKeys } from './redis-key-scan.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
 import { ownerQuotaKeys, toInteger, toQuota } from './redis-values.ts';
@@ -125,7 +125,7 @@ export class RedisScans implements MetaScans {
 
   async *chunks(signal: AbortSignal): AsyncIterable<StoredChunk> {
     const prefix = `${this.#keys.prefix}c`;
-    for await (const names of this.#scanKeys(`${prefix}*_*`, signal)) {
+    for await (const names of scanKeys(this.#link, `${prefix}*_*`, signal)) {
       const places = names.flatMap((key) => {
         const [, ino, index] = CHUNK.exec(key.slice(prefix.length)) ?? [];
         return ino === undefined ? [] : [{ key, ino: toIno(BigInt(ino)), index: Number(index) }];
@@ -153,7 +153,7 @@ export class RedisScans implements MetaScans {
   async #scanChunks(ino: Ino, signal: AbortSignal): Promise<number[]> {
     const prefix = `${this.#keys.prefix}c${ino}_`;
     const found = new Set<number>();
-    for await (const names of this.#scanKeys(`${prefix}*`, signal)) {
+    for await (const names of scanKeys(this.#link, `${prefix}*`, signal)) {
       for (const name of names) found.add(Number(name.slice(prefix.length)));
     }
     return [...found];
@@ -200,23 +200,6 @@ export class RedisScans implements MetaScans {
     });
   }
 
-  /** Names of keys, page by page. */
-  async *#scanKeys(pattern: string, signal: AbortSignal): AsyncIterable<string[]> {
-    let [cursor, server, servers] = ['0', 0, 1];
-    while (server < servers) {
-      const [at, index] = [cursor, server];
-      const [next, names] = await this.#run('scanChunks', signal, (client) => {
-        // In a cluster one of them has all keys of the volume, the others have none.
-        const all = client instanceof Redis ? [client] : client.nodes('master');
-        servers = all.length;
-        return scanPage(all[index] ?? client, at, pattern);
-      });
-      cursor = next;
-      if (cursor === '0') server += 1;
-      yield names;
-    }
-  }
-
   /** @param each - returns whether to go on */
   async #scanHash(
     key: string,
@@ -245,14 +228,4 @@ export class RedisScans implements MetaScans {
 function recordsOf(values: readonly Buffer[]): SliceRecord[] | undefined {
   const isWhole = values.every((value) => value.byteLength === SLICE_RECORD_BYTES);
   return isWhole ? decodeSliceRecords(Buffer.concat(values)) : undefined;
-}
-
-async function scanPage(
-  client: RedisClient,
-  cursor: string,
-  pattern: string,
-): Promise<[next: string, names: string[]]> {
-  const reply = await client.call('SCAN', cursor, 'MATCH', pattern, 'COUNT', '10000');
-  const [next, names] = reply as [string, string[]];
-  return [next, names];
 }

@@ -12,6 +12,7 @@ import { silenceMaxMs } from './redis-link.ts';
 import { type OpenRedis, openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
 import { RedisPool } from './redis-pool.ts';
 import { primaryOf } from './redis-primary.ts';
+import { removeVolumeKeys } from './redis-removal.ts';
 import type { QueuedCommand } from './redis-tx.ts';
 import { parseRedisUrl } from './redis-url.ts';
 
@@ -42,7 +43,26 @@ export class RedisSetting implements SettingStore {
   }
 
   async store(change: SettingChange, signal: AbortSignal): Promise<void> {
-    const { link, keys, url } = await this.#open(signal);
+    const opened = await this.#open(signal);
+    const seconds = Math.floor(this.#options.context.clock.wallMs() / 1000);
+    await this.#exchange(opened, change.before, commandsOf(opened.keys, change, seconds), signal);
+  }
+
+  async remove(before: Uint8Array, signal: AbortSignal): Promise<void> {
+    const opened = await this.#open(signal);
+    const { keys, link } = opened;
+    await this.#exchange(opened, before, [], signal);
+    await removeVolumeKeys(link, keys, signal);
+    await this.#exchange(opened, before, queued([['DEL', keys.setting]]), signal);
+  }
+
+  /** Does what is queued when the setting is what it was. */
+  async #exchange(
+    { link, keys, url }: OpenRedis,
+    before: Uint8Array | undefined,
+    commands: readonly QueuedCommand[],
+    signal: AbortSignal,
+  ): Promise<void> {
     const { password, sentinelPassword, context } = this.#options;
     const pool = new RedisPool({
       place: (inTime) => primaryOf(url, { link, keys }, inTime),
@@ -55,11 +75,10 @@ export class RedisSetting implements SettingStore {
         async ({ client }) => {
           await client.watch(keys.setting);
           const found = (await client.getBuffer(keys.setting)) ?? Buffer.alloc(0);
-          if (!found.equals(change.before ?? new Uint8Array())) {
+          if (!found.equals(before ?? new Uint8Array())) {
             throw new MetaError('refused', 'the setting was changed by somebody else meanwhile');
           }
-          const seconds = Math.floor(context.clock.wallMs() / 1000);
-          await execute(client, commandsOf(keys, change, seconds));
+          if (commands.length > 0) await execute(client, commands);
         },
       );
     } finally {
@@ -94,5 +113,9 @@ function commandsOf(keys: RedisKeys, change: SettingChange, seconds: number): Qu
   commands.push(['SET', keys.setting, asBuffer(change.after)]);
   if (change.before === undefined)
     commands.push(['SET', keys.attr(ROOT_INO), directory(ROOT_MODE)]);
+  return queued(commands);
+}
+
+function queued(commands: readonly (readonly (string | Buffer)[])[]): QueuedCommand[] {
   return commands.map((words) => ({ words, told: undefined }));
 }

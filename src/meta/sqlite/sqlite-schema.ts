@@ -78,6 +78,11 @@ export function schemaOf(prefix: string): string[] {
   });
 }
 
+/** Names of all tables of a volume, also of those that only older clients make. */
+export function tablesOf(prefix: string): string[] {
+  return [...Object.keys(TABLES), 'session'].map((table) => prefix + table);
+}
+
 function indexOf({ unique, table, name, columns }: Index, prefix: string): string {
   const [kind, mark] = unique ? ['UNIQUE INDEX', 'UQE'] : ['INDEX', 'IDX'];
   const at = `${quoted(prefix + table)} (${columns.map(quoted).join(',')})`;

@@ -7,7 +7,7 @@ import { MetaError } from '../engine.ts';
 import type { SettingChange, SettingStore } from '../setting-store.ts';
 import { firstDirectory, ROOT_MODE, TRASH_MODE } from '../volume-root.ts';
 import { WallTime } from '../wall-time.ts';
-import { schemaOf } from './sqlite-schema.ts';
+import { schemaOf, tablesOf } from './sqlite-schema.ts';
 import { parseSqliteUrl, type SqliteUrl } from './sqlite-url.ts';
 import { NODE_ROW, nodeValues } from './sqlite-values.ts';
 
@@ -54,14 +54,19 @@ export class SqliteSetting implements SettingStore {
     this.#attempt(() => {
       const database = this.#open();
       if (change.before === undefined) database.exec('PRAGMA journal_mode = WAL');
-      database.exec('BEGIN IMMEDIATE');
-      try {
-        this.#change(database, change);
-        database.exec('COMMIT');
-      } catch (error) {
-        if (database.isTransaction) database.exec('ROLLBACK');
-        throw error;
-      }
+      transact(database, () => this.#change(database, change));
+    });
+  }
+
+  async remove(before: Uint8Array): Promise<void> {
+    this.#attempt(() => {
+      const database = this.#open();
+      transact(database, () => {
+        this.#check(database, before);
+        for (const table of tablesOf(this.#url.tablePrefix)) {
+          database.exec(`DROP TABLE IF EXISTS "${table}"`);
+        }
+      });
     });
   }
 
@@ -83,11 +88,14 @@ export class SqliteSetting implements SettingStore {
     return row === undefined ? undefined : (row['value'] as Uint8Array);
   }
 
-  #change(database: DatabaseSync, change: SettingChange): void {
+  #check(database: DatabaseSync, before: Uint8Array | undefined): void {
     const found = this.#read(database);
-    if (Buffer.compare(found ?? new Uint8Array(), change.before ?? new Uint8Array()) !== 0) {
-      throw new MetaError('refused', 'the setting was changed by somebody else meanwhile');
-    }
+    if (Buffer.compare(found ?? new Uint8Array(), before ?? new Uint8Array()) === 0) return;
+    throw new MetaError('refused', 'the setting was changed by somebody else meanwhile');
+  }
+
+  #change(database: DatabaseSync, change: SettingChange): void {
+    this.#check(database, change.before);
     const isNew = change.before === undefined;
     const now = this.#time.now();
     const { tablePrefix } = this.#url;
@@ -122,5 +130,16 @@ export class SqliteSetting implements SettingStore {
       const message = `SQLite: ${this.#url.path}: ${(error as Error).message}`;
       throw new MetaError('refused', message, { cause: error });
     }
+  }
+}
+
+function transact(database: DatabaseSync, work: () => void): void {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    work();
+    database.exec('COMMIT');
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    throw error;
   }
 }
