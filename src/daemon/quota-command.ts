@@ -1,24 +1,22 @@
-import Table from 'cli-table3';
 import type { Command } from 'commander';
-import { createDirQuotas } from '../meta/create-writer.ts';
-import type { DirQuota } from '../meta/engine.ts';
+import { createQuotas } from '../meta/create-writer.ts';
 import { changeFrom, changeSetting } from '../meta/new-setting.ts';
 import { readSettingText } from '../meta/setting-text.ts';
-import type { DirQuotas } from '../meta/write/dir-quotas.ts';
-import type { DirQuotaAt } from '../meta/write/scans.ts';
-import type { WritableEngine } from '../meta/writable-engine.ts';
-import { type Ino, TRASH_INO } from '../posix/ino.ts';
+import type { QuotaOwner } from '../meta/write/owner-quota.ts';
+import type { OwnerQuotas } from '../meta/write/owner-quotas.ts';
 import { CodedError } from '../runtime/coded-error.ts';
-import { bigintText } from './bigint-text.ts';
-import { byteText } from './byte-text.ts';
-import { inodePath } from './inode-path.ts';
-import { MetaTree } from './meta-tree.ts';
+import { DirQuotaBook } from './dir-quota-book.ts';
 import { type OneShot, runOneShot } from './one-shot.ts';
+import { OwnerQuotaBook } from './owner-quota-book.ts';
 import { parseSize, parseWhole, UsageError } from './quantities.ts';
+import { isWrong, type NewLimits, type QuotaBook, type QuotaLine } from './quota-book.ts';
+import { quotaJson, quotaTable } from './quota-text.ts';
 import { openMeta, openSettings } from './tool-meta.ts';
 
 interface QuotaOptions {
   readonly path?: string;
+  readonly uid?: string;
+  readonly gid?: string;
   readonly capacity?: string;
   readonly inodes?: string;
   readonly repair?: boolean;
@@ -28,48 +26,49 @@ interface QuotaOptions {
 /** What is stored is not what there is; the output tells where. */
 export class QuotaError extends CodedError<'inconsistent'> {}
 
-/** A line of the output. */
-interface Shown {
-  readonly path: string;
-  readonly quota: DirQuota;
-  /** Of a check: what there is in truth. */
-  readonly actual?: { readonly space: bigint; readonly inodes: bigint };
-}
+/** Whose quota the options name. */
+type Target = { readonly path: string } | QuotaOwner | undefined;
 
 interface Opened {
-  readonly meta: WritableEngine;
-  readonly quotas: DirQuotas;
-  readonly context: OneShot;
-  /** Of `--path`. */
-  readonly dir: Ino | undefined;
+  /** Of what was named, or of everything. */
+  readonly books: readonly QuotaBook[];
+  readonly options: QuotaOptions;
 }
 
-type Work = (opened: Opened, options: QuotaOptions) => Promise<Shown[]>;
-/** Looks at what is to be set before anything is changed. @throws UsageError */
-type CheckNew = (options: QuotaOptions) => void;
+type Work = (opened: Opened) => Promise<QuotaLine[]>;
 
-const WHICH = '--path: which directory of the volume?';
+const ID_MAX = 2 ** 32 - 1;
+const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 /** The commands of `cachemesh quota`. */
 export function describeQuota(command: Command): void {
-  command.description('limit what directories may hold');
-  const add = (name: string, description: string, work: Work, checkFirst?: CheckNew) =>
+  command.description('limit what directories, users and groups may hold');
+  const add = (name: string, description: string, work: Work) =>
     command
       .command(name)
       .description(description)
       .argument('<META-URL>')
       .option('--path <PATH>', 'of the directory, in the volume')
+      .option('--uid <N>', 'of the user, by number; not 0')
+      .option('--gid <N>', 'of the group, by number')
       .option('--json', 'as JSON')
       .action((metaUrl: string, options: QuotaOptions) =>
-        run(metaUrl, options, { work, checkFirst }),
+        run(metaUrl, options, { isSet: name === 'set', work }),
       );
-  add('set', 'limit a directory, or change its limits', set, checkNew)
-    .option('--capacity <SIZE>', 'of all that is in it; a bare number is GiB, 0 no limit')
-    .option('--inodes <N>', 'files and directories in it, 0 no limit');
-  add('get', 'show the limits of a directory', get);
-  add('delete', 'take the limits off a directory', remove);
+  add('set', 'limit a directory, user or group, or change its limits', set)
+    .option(
+      '--capacity <SIZE>',
+      'of all that is in it, or theirs; a bare number is GiB, 0 no limit',
+    )
+    .option('--inodes <N>', 'files and directories in it, or theirs, 0 no limit');
+  add('get', 'show the limits of a directory, user or group', async ({ books }) => [
+    await one(books).get(),
+  ]);
+  add('delete', 'take the limits off a directory, user or group', async ({ books }) => [
+    await one(books).remove(),
+  ]);
   add('list', 'show all limits', list);
-  add('check', 'count what is in a directory, or in all that have limits', check).option(
+  add('check', 'count what there is: of all directories with limits, and everybody', check).option(
     '--repair',
     'store what was counted',
   );
@@ -78,151 +77,105 @@ export function describeQuota(command: Command): void {
 async function run(
   metaUrl: string,
   options: QuotaOptions,
-  { work, checkFirst }: { work: Work; checkFirst: CheckNew | undefined },
+  { isSet, work }: { readonly isSet: boolean; readonly work: Work },
 ): Promise<void> {
+  const target = targetOf(options);
+  if (isSet) limitsOf(options);
   await runOneShot(async (context) => {
-    if (checkFirst !== undefined) {
-      checkFirst(options);
-      await keepStatistics(metaUrl, context);
-    }
+    const isOwner = target !== undefined && 'kind' in target;
+    const field = isOwner ? 'UserGroupQuota' : 'DirStats';
+    const isFirst = isSet && target !== undefined && (await switchOn(metaUrl, field, context));
     const meta = await openMeta(metaUrl, context);
-    const parts = { ...context, engine: meta, sid: () => undefined };
-    const quotas = await createDirQuotas(parts, context.signal);
-    const dir =
-      options.path === undefined ? undefined : await directoryOf(meta, options.path, context);
-    const shown = await work({ meta, quotas, context, dir }, options);
-    process.stdout.write(`${options.json === true ? jsonOf(shown) : tableOf(shown)}\n`);
-    const wrong = shown.filter(isWrong);
+    const { signal } = context;
+    const quotas = await createQuotas({ ...context, engine: meta, sid: () => undefined }, signal);
+    const books: QuotaBook[] = [];
+    if (!isOwner) {
+      books.push(await DirQuotaBook.open(meta, quotas.dirs, target?.path, signal));
+    }
+    if (isOwner && isFirst) await countAll(quotas.owners, signal);
+    if (isOwner || (target === undefined && (await meta.loadSetting(signal)).userGroupQuota)) {
+      books.push(new OwnerQuotaBook(quotas.owners, isOwner ? target : undefined, signal));
+    }
+    const lines = await work({ books, options });
+    process.stdout.write(`${options.json === true ? quotaJson(lines) : quotaTable(lines)}\n`);
+    const wrong = lines.filter(isWrong);
     if (wrong.length === 0 || options.repair === true) return;
     const message = `${wrong.length} quotas are not charged with what there is; --repair mends them`;
     throw new QuotaError('inconsistent', message);
   });
 }
 
-function limitsOf({ capacity, inodes }: QuotaOptions) {
+/** @throws UsageError when several are named */
+function targetOf({ path, uid, gid }: QuotaOptions): Target {
+  const named = [path, uid, gid].filter((each) => each !== undefined);
+  if (named.length > 1) throw new UsageError('--path, --uid, --gid: only one of them');
+  if (path !== undefined) return { path };
+  if (uid !== undefined) {
+    return { kind: 'user', id: parseWhole('--uid', uid, { min: 1, max: ID_MAX }) };
+  }
+  if (gid === undefined) return undefined;
+  return { kind: 'group', id: parseWhole('--gid', gid, { min: 0, max: ID_MAX }) };
+}
+
+function limitsOf({ path, uid, gid, capacity, inodes }: QuotaOptions): NewLimits {
+  one([path, uid, gid].filter((each) => each !== undefined));
   if (capacity === undefined && inodes === undefined) {
     throw new UsageError('set: --capacity or --inodes tells the limit');
   }
-  const max = Number.MAX_SAFE_INTEGER;
   return {
     maxBytes: capacity === undefined ? undefined : BigInt(parseSize('--capacity', capacity, 'G')),
     maxInodes:
-      inodes === undefined ? undefined : BigInt(parseWhole('--inodes', inodes, { min: 0, max })),
+      inodes === undefined
+        ? undefined
+        : BigInt(parseWhole('--inodes', inodes, { min: 0, max: COUNT_MAX })),
   };
 }
 
-function checkNew(options: QuotaOptions): void {
-  if (options.path === undefined) throw new UsageError(WHICH);
-  limitsOf(options);
+async function set({ books, options }: Opened): Promise<QuotaLine[]> {
+  return [await one(books).set(limitsOf(options))];
 }
 
-async function set(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
-  await opened.quotas.set(named(opened), limitsOf(options), opened.context.signal);
-  return get(opened, options);
+async function list({ books }: Opened): Promise<QuotaLine[]> {
+  const lines: QuotaLine[] = [];
+  for (const book of books) lines.push(...(await book.list()));
+  return lines;
 }
 
-async function get(opened: Opened, { path = '' }: QuotaOptions): Promise<Shown[]> {
-  const quota = await opened.quotas.get(named(opened), opened.context.signal);
-  if (quota === undefined) throw new UsageError(`--path: ${path} has no quota`);
-  return [{ path, quota }];
+async function check({ books, options }: Opened): Promise<QuotaLine[]> {
+  const lines: QuotaLine[] = [];
+  for (const book of books) lines.push(...(await book.check(options.repair === true)));
+  return lines;
 }
 
-async function remove(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const before = await get(opened, options);
-  await opened.quotas.remove(named(opened), opened.context.signal);
-  return before;
+/** @throws UsageError when nothing was named */
+function one<T>(named: readonly T[]): T {
+  const [first, ...others] = named;
+  if (first !== undefined && others.length === 0) return first;
+  throw new UsageError('--path, --uid or --gid: whose quota?');
 }
 
-function named({ dir }: Opened): Ino {
-  if (dir === undefined) throw new UsageError(WHICH);
-  return dir;
-}
-
-async function list({ meta, quotas, context }: Opened): Promise<Shown[]> {
-  const shown: Shown[] = [];
-  for (const { dir, quota } of await quotas.list(context.signal)) {
-    shown.push({ path: await pathOf(meta, dir, context.signal), quota });
-  }
-  return shown.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-}
-
-async function check(opened: Opened, options: QuotaOptions): Promise<Shown[]> {
-  const { quotas, context, dir: only } = opened;
-  const all = await quotas.list(context.signal);
-  const wanted = only === undefined ? all : all.filter(({ dir }) => dir === only);
-  if (only !== undefined && wanted.length === 0) {
-    throw new UsageError(`--path: ${options.path} has no quota`);
-  }
-  const shown: Shown[] = [];
-  for (const each of wanted) shown.push(await checkOne(opened, each, options));
-  return shown;
-}
-
-async function checkOne(
-  { meta, quotas, context }: Opened,
-  at: DirQuotaAt,
-  options: QuotaOptions,
-): Promise<Shown> {
-  const { signal } = context;
-  const shown = { path: await pathOf(meta, at.dir, signal), ...(await quotas.check(at, signal)) };
-  if (options.repair === true && isWrong(shown)) await quotas.repair(at.dir, signal);
-  return shown;
-}
-
-/** Quotas need statistics of directories, which very old volumes do not keep. */
-async function keepStatistics(metaUrl: string, context: OneShot): Promise<void> {
+/**
+ * Quotas of directories need statistics, which very old volumes do not keep, and those of users and
+ * groups need their usage, which none keeps at first.
+ *
+ * @returns whether it was off
+ */
+async function switchOn(
+  metaUrl: string,
+  field: 'DirStats' | 'UserGroupQuota',
+  context: OneShot,
+): Promise<boolean> {
   const settings = openSettings(metaUrl, context);
   const before = await settings.load(context.signal);
-  if (before === undefined) return;
+  if (before === undefined) return false;
   const fields = readSettingText(before);
-  if (fields['DirStats'] === true) return;
-  const after = changeSetting(fields, { DirStats: true }, context.random);
+  if (fields[field] === true) return false;
+  const after = changeSetting(fields, { [field]: true }, context.random);
   await settings.store(changeFrom(before, after), context.signal);
+  return true;
 }
 
-async function directoryOf(meta: WritableEngine, path: string, { signal }: OneShot): Promise<Ino> {
-  const node = await new MetaTree({ meta, signal }).find(path);
-  if (!node.isDirectory) throw new UsageError(`--path: ${path} is not a directory`);
-  if (node.ino >= TRASH_INO) throw new UsageError('--path: the trash has no quota');
-  return node.ino;
-}
-
-async function pathOf(meta: WritableEngine, dir: Ino, signal: AbortSignal): Promise<string> {
-  const nameless = `inode ${dir}`;
-  return await inodePath(meta, dir, { gone: `${nameless}, which is gone`, nameless }, signal);
-}
-
-function isWrong({ quota, actual }: Shown): boolean {
-  if (actual === undefined) return false;
-  return quota.usedBytes !== actual.space || quota.usedInodes !== actual.inodes;
-}
-
-function tableOf(all: readonly Shown[]): string {
-  const right = Array.from({ length: 4 }, () => 'right' as const);
-  const isCheck = all.some(({ actual }) => actual !== undefined);
-  const table = new Table({
-    head: ['path', 'size', 'used', 'inodes', 'used', ...(isCheck ? ['found'] : [])],
-    colAligns: ['left', ...right],
-  });
-  for (const each of all) {
-    const { maxBytes, maxInodes, usedBytes, usedInodes } = each.quota;
-    const found = isWrong(each)
-      ? `${byteText(Number(each.actual?.space))}, ${each.actual?.inodes} inodes`
-      : 'the same';
-    table.push([
-      ...[each.path, maxBytes > 0n ? byteText(Number(maxBytes)) : 'no limit'],
-      ...[byteText(Number(usedBytes)), maxInodes > 0n ? String(maxInodes) : 'no limit'],
-      ...[String(usedInodes), ...(isCheck ? [found] : [])],
-    ]);
-  }
-  return table.toString();
-}
-
-function jsonOf(all: readonly Shown[]): string {
-  const lines = all.map(({ path, quota, actual }) => ({
-    path,
-    ...quota,
-    ...(actual !== undefined && { foundBytes: actual.space, foundInodes: actual.inodes }),
-  }));
-  return JSON.stringify(lines, bigintText, 2);
+/** Clients that have the volume mounted charge by themselves from their next heartbeat on. */
+async function countAll(quotas: OwnerQuotas, signal: AbortSignal): Promise<void> {
+  for (const each of await quotas.check(signal)) await quotas.repair(each, signal);
 }

@@ -8,6 +8,7 @@ import { IdBatch } from './id-batch.ts';
 import type { VolumeSetting } from './setting.ts';
 import { DirQuotas } from './write/dir-quotas.ts';
 import { LockKeeper } from './write/lock-keeper.ts';
+import { OwnerQuotas } from './write/owner-quotas.ts';
 import { OpenTable } from './write/open-table.ts';
 import { type SliceRemover, Upkeep } from './write/upkeep.ts';
 import { TrashHours } from './write/trash-hours.ts';
@@ -83,17 +84,25 @@ export async function createWriterWithUpkeep(
   return { writer, upkeep };
 }
 
+/** What administers the quotas of a volume. */
+export interface Quotas {
+  readonly dirs: DirQuotas;
+  /** Of users and groups. */
+  readonly owners: OwnerQuotas;
+}
+
 /**
- * Makes what administers the quotas of directories.
+ * Makes what administers the quotas of a volume.
  *
  * @throws MetaError `incompatible`
  */
-export async function createDirQuotas(
+export async function createQuotas(
   options: CreateWriterOptions,
   signal: AbortSignal,
-): Promise<DirQuotas> {
+): Promise<Quotas> {
+  const { engine } = options;
   const { runner } = await assemble(options, () => undefined, signal);
-  return new DirQuotas(options.engine, runner);
+  return { dirs: new DirQuotas(engine, runner), owners: new OwnerQuotas(engine, runner) };
 }
 
 async function assemble(

@@ -1,6 +1,13 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { createQuotas } from '../../src/meta/create-writer.ts';
+import type { OwnerCheck } from '../../src/meta/write/owner-quotas.ts';
 import type { RenameFlags } from '../../src/meta/writer.ts';
+import { FileType } from '../../src/posix/attr.ts';
 import { ROOT_INO } from '../../src/posix/ino.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
+import { memoryMetrics } from '../../src/runtime/metrics.ts';
+import { systemRandom } from '../../src/runtime/random.ts';
 import type { SettingFields } from '../servers/empty-volume.ts';
 import { type MakeVolume, refusal, text, user, WriterBench } from './writer-bench.ts';
 
@@ -22,6 +29,7 @@ export function limitsContract(make: MakeVolume): void {
     directoryQuotas(open);
     ownerQuotas(open);
     trashOwner(open);
+    ownerAdministration(open);
     refusedVolumes(make, open);
   });
 }
@@ -158,6 +166,80 @@ function trashOwner(open: Open): void {
     expect(used('user 1000')).toEqual([8192n, 1n]);
     expect(used('user 0')).toEqual([4096n, 1n]);
     expect(used('group 0')).toEqual([4096n, 1n]);
+  });
+}
+
+function ownerAdministration(open: Open): void {
+  const administer = async (bench: WriterBench) => {
+    const parts = { clock: systemClock, random: systemRandom, logger: silentLogger };
+    const options = { ...parts, metrics: memoryMetrics(), engine: bench.engine };
+    return (await createQuotas({ ...options, sid: () => undefined }, bench.root.signal)).owners;
+  };
+  const wrongOf = (all: readonly OwnerCheck[]) =>
+    all.filter(
+      ({ quota, actual }) => quota.usedBytes !== actual.space || quota.usedInodes !== actual.inodes,
+    );
+
+  it('what is counted of users and groups is what they were charged with', async () => {
+    const bench = await open({ UserGroupQuota: true, TrashDays: 1 });
+    const { writer, root } = bench;
+    const { signal } = root;
+    const dir = await bench.mkdir('d', ROOT_INO, 0o777, user(5, 6));
+    const ino = await bench.file('f', dir, 5000, user(1000, 50));
+    await writer.link(ino, { parent: ROOT_INO, name: text('hard') }, root);
+    const node = { type: FileType.symlink, mode: 0o777, umask: 0, target: text('f') };
+    const link = await writer.mknod({ parent: dir, name: text('link') }, node, root);
+    await writer.setattr(link.ino, { uid: 1000, gid: 50 }, root);
+    await bench.file('trash', dir, 9000, user(7, 8));
+    await writer.unlink({ parent: dir, name: text('trash') }, root);
+    const kept = await bench.file('open', dir, 100, user(9, 9));
+    writer.opened(kept);
+    await writer.unlink({ parent: dir, name: text('open') }, root, { skipTrash: true });
+    const quotas = await administer(bench);
+    const all = await quotas.check(signal);
+    expect(wrongOf(all)).toEqual([]);
+    expect(all).toContainEqual(
+      expect.objectContaining({ kind: 'user', id: 9, actual: { space: 4096n, inodes: 1n } }),
+    );
+    expect(all).toContainEqual(
+      expect.objectContaining({ kind: 'group', id: 50, actual: { space: 12_288n, inodes: 2n } }),
+    );
+    await bench.volume.setOwnerQuota('user', 1000, { ...NO_LIMIT, usedBytes: 1n, maxBytes: 99n });
+    await bench.volume.setOwnerQuota('group', 77, { ...NO_LIMIT, usedInodes: 4n });
+    const wrong = wrongOf(await quotas.check(signal));
+    expect(wrong.map(({ kind, id }) => [kind, id])).toEqual([
+      ['user', 1000],
+      ['group', 77],
+    ]);
+    for (const each of wrong) await quotas.repair(each, signal);
+    expect(wrongOf(await quotas.check(signal))).toEqual([]);
+    const mended = { maxBytes: 99n, maxInodes: 0n, usedBytes: 12_288n, usedInodes: 2n };
+    expect(await quotas.get({ kind: 'user', id: 1000 }, signal)).toEqual(mended);
+    await writer.closed(kept, signal);
+  });
+
+  it('limits are set one by one and taken away; the usage stays', async () => {
+    const bench = await open({ UserGroupQuota: true });
+    const { signal } = bench.root;
+    const caller = user(1000, 50);
+    await bench.file('f', ROOT_INO, 5000, caller);
+    const quotas = await administer(bench);
+    const who = { kind: 'user', id: 1000 } as const;
+    const used = { usedBytes: 8192n, usedInodes: 1n };
+    await quotas.set(who, { maxInodes: 1n }, signal);
+    expect(await quotas.get(who, signal)).toEqual({ maxBytes: -1n, maxInodes: 1n, ...used });
+    expect(await refusal(bench, () => bench.file('g', ROOT_INO, 0, caller))).toBe('EDQUOT');
+    await quotas.set(who, { maxBytes: 10_000n, maxInodes: 0n }, signal);
+    expect(await quotas.get(who, signal)).toEqual({ maxBytes: 10_000n, maxInodes: 0n, ...used });
+    expect(await refusal(bench, () => bench.file('g', ROOT_INO, 0, caller))).toBe('EDQUOT');
+    await quotas.remove(who, signal);
+    expect(await quotas.get(who, signal)).toEqual({ maxBytes: -1n, maxInodes: -1n, ...used });
+    await bench.file('g', ROOT_INO, 0, caller);
+    await quotas.set({ kind: 'group', id: 51 }, { maxBytes: 1n }, signal);
+    expect(await quotas.get({ kind: 'group', id: 51 }, signal)).toEqual({
+      ...{ maxBytes: 1n, maxInodes: -1n, usedBytes: 0n, usedInodes: 0n },
+    });
+    expect(await quotas.get({ kind: 'group', id: 52 }, signal)).toBeUndefined();
   });
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redisWriterVolume, sqliteWriterVolume } from '../contract/writer-volumes.ts';
-import { refusal, WriterBench, type WriterVolume } from '../contract/writer-bench.ts';
+import { refusal, user, WriterBench, type WriterVolume } from '../contract/writer-bench.ts';
 import type { Ino } from '../../src/posix/ino.ts';
 import { runCli } from '../servers/cli.ts';
 import { emptyRedisVolume, emptySqliteVolume } from '../servers/empty-volume.ts';
@@ -111,6 +111,97 @@ describe.each([
   });
 });
 
+describe.each([
+  ['redis', async () => redisWriterVolume(await emptyRedisVolume())],
+  ['sqlite', async () => sqliteWriterVolume(await emptySqliteVolume())],
+] as const)('quotas of users and groups on %s', (_, make) => {
+  let volume: WriterVolume;
+  let bench: WriterBench;
+  const caller = user(1000, 50);
+
+  beforeAll(async () => {
+    volume = await make();
+    bench = await WriterBench.on(volume);
+    const top = await bench.mkdir('top', undefined, 0o777, caller);
+    await bench.file('file', top, 10_000, caller);
+    await bench.file('roots', top, 100);
+  });
+
+  afterAll(async () => {
+    await bench?.stop();
+    await volume?.stop();
+  });
+
+  const quota = (command: string, ...words: readonly string[]) =>
+    runCli(['quota', command, volume.metaUrl, ...words, '--json']);
+
+  async function done(command: string, ...words: readonly string[]): Promise<unknown> {
+    const { status, stdout, stderr } = await quota(command, ...words);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    return JSON.parse(stdout);
+  }
+
+  const refresh = () => bench.writer.refresh(new AbortController().signal);
+
+  test('the first one counts what is everybody’s, and all hold', async () => {
+    const used = { usedBytes: '16384', usedInodes: '2' };
+    const capacity = ['--uid', '1000', '--capacity', '1.5'];
+    const limit = { maxBytes: String((GIB * 3n) / 2n), maxInodes: '-1' };
+    expect(await done('set', ...capacity)).toEqual([{ uid: 1000, ...limit, ...used }]);
+    const inodes = ['--gid', '50', '--inodes', '3'];
+    const group = { gid: 50, maxBytes: '-1', maxInodes: '3', ...used };
+    expect(await done('set', ...inodes)).toEqual([group]);
+    await refresh();
+    const top = (await bench.find('top'))?.ino;
+    await bench.file('third', top, 0, caller);
+    expect(await refusal(bench, () => bench.file('fourth', top, 0, caller))).toBe('EDQUOT');
+    await bench.writer.unlink({ parent: top as Ino, name: Buffer.from('third') }, bench.root);
+    expect(await done('get', '--gid', '50')).toEqual([group]);
+    expect(await done('list')).toEqual([{ uid: 1000, ...limit, ...used }, group]);
+    expect(await done('list', '--gid', '50')).toEqual([group]);
+    const { stdout } = await runCli(['quota', 'list', volume.metaUrl]);
+    expect(stdout).toMatch(/uid 1000 .*1\.5 GiB.* 16\.0 KiB.* no limit .* 2 /);
+    expect(await done('check')).toMatchObject([{ uid: 0 }, { uid: 1000 }, { gid: 0 }, group]);
+  });
+
+  test.skipIf(!hasStock)('the original client reads them and finds them right', async () => {
+    const listed = await runStock(['quota', 'list', volume.metaUrl]);
+    expect(listed.stdout).toMatch(
+      /uid:1000 +\| +1\.5 GiB +\| +16 KiB +\| +0% +\| +unchanged +\| +2 /,
+    );
+    expect(listed.stdout).toMatch(/gid:50 +\| +unchanged +\| +16 KiB +\| +\| +3 +\| +2 /);
+    expect(await runStock(['quota', 'check', volume.metaUrl])).toMatchObject({ status: 0 });
+    const set = ['quota', 'set', volume.metaUrl, '--uid', '1000', '--inodes', '9'];
+    expect(await runStock(set)).toMatchObject({ status: 0 });
+    expect(await done('get', '--uid', '1000')).toMatchObject([
+      { maxBytes: String((GIB * 3n) / 2n), maxInodes: '9', usedInodes: '2' },
+    ]);
+  });
+
+  test('a wrong one is found, and mended when asked to', async () => {
+    const limits = { maxBytes: GIB, maxInodes: 5n };
+    await volume.setOwnerQuota('user', 1000, { ...limits, usedBytes: 4096n, usedInodes: 9n });
+    const wrong = await quota('check');
+    expect(wrong).toMatchObject({ status: 1 });
+    expect(wrong.stderr).toContain('1 quotas are not charged');
+    const line = { usedBytes: '4096', foundBytes: '16384', usedInodes: '9', foundInodes: '2' };
+    const all = [{ uid: 0 }, { uid: 1000, ...line }, { gid: 0 }, { gid: 50 }];
+    expect(JSON.parse(wrong.stdout)).toMatchObject(all);
+    await done('check', '--uid', '1000', '--repair');
+    expect(await done('check')).toHaveLength(4);
+  });
+
+  test('one that is deleted limits nothing; the usage is kept', async () => {
+    const before = { gid: 50, maxInodes: '3', usedInodes: '2' };
+    expect(await done('delete', '--gid', '50')).toMatchObject([before]);
+    expect(await done('list', '--gid', '50')).toEqual([]);
+    expect(await done('get', '--gid', '50')).toMatchObject([{ ...before, maxInodes: '-1' }]);
+    const again = await quota('delete', '--gid', '50');
+    expect(again).toMatchObject({ status: 2 });
+    expect(again.stderr).toContain('--gid: 50 has no quota');
+  });
+});
+
 test('what is wrong is named', async () => {
   const { metaUrl, stop } = await emptySqliteVolume();
   const wrong: readonly (readonly [words: readonly string[], message: string])[] = [
@@ -118,6 +209,11 @@ test('what is wrong is named', async () => {
     [['set', '--path', '/nothing', '--inodes', '1'], '/nothing: there is no such'],
     [['set', '--path', '/', '--capacity', 'x'], '--capacity: "x"'],
     [['set', '--inodes', '1'], '--path'],
+    [['get'], '--path'],
+    [['set', '--path', '/', '--uid', '1', '--inodes', '1'], 'only one of them'],
+    [['set', '--uid', '0', '--inodes', '1'], '--uid'],
+    [['set', '--gid', '4294967296', '--inodes', '1'], '--gid'],
+    [['get', '--uid', '7'], '7 has no quota'],
   ];
   const runs = wrong.map(([[command = '', ...rest]]) =>
     runCli(['quota', command, metaUrl, ...rest]),

@@ -22,6 +22,8 @@ import { asBuffer } from './redis-directory.ts';
 import { RedisTxReads } from './redis-tx-reads.ts';
 import { fromLimits, holderField, NO_LIMITS, ownerQuotaKeys } from './redis-values.ts';
 
+type Limits = Pick<DirQuota, 'maxBytes' | 'maxInodes'>;
+
 /** A command that waits for EXEC. */
 export interface QueuedCommand {
   readonly words: readonly (string | Buffer)[];
@@ -184,16 +186,14 @@ export class RedisTx extends RedisTxReads implements MetaTx {
     }
   }
 
-  putDirQuota(
-    dir: Ino,
-    limits: Pick<DirQuota, 'maxBytes' | 'maxInodes'>,
-    used: Usage | undefined,
-  ): void {
+  putDirQuota(dir: Ino, limits: Limits, used: Usage | undefined): void {
     const { dirQuota, dirQuotaUsedSpace, dirQuotaUsedInodes } = this.keys;
-    this.#queue(['HSET', dirQuota, String(dir), fromLimits(limits)]);
-    if (used === undefined) return;
-    this.#queue(['HSET', dirQuotaUsedSpace, String(dir), String(used.space)]);
-    this.#queue(['HSET', dirQuotaUsedInodes, String(dir), String(used.inodes)]);
+    const keys = [dirQuota, dirQuotaUsedSpace, dirQuotaUsedInodes] as const;
+    this.#putQuota(keys, String(dir), limits, used);
+  }
+
+  putOwnerQuota(kind: OwnerKind, id: number, limits: Limits, used: Usage | undefined): void {
+    this.#putQuota(ownerQuotaKeys(this.keys, kind), String(id), limits, used);
   }
 
   addDirStats(dir: Ino, { length, space, inodes }: DirStats): void {
@@ -245,6 +245,18 @@ export class RedisTx extends RedisTxReads implements MetaTx {
 
   internAclRule(rule: AclRule): Promise<number> {
     return this.acl.intern(this.ask(), rule);
+  }
+
+  #putQuota(
+    [limitsKey, spaceKey, inodesKey]: readonly [string, string, string],
+    field: string,
+    limits: Limits,
+    used: Usage | undefined,
+  ): void {
+    this.#queue(['HSET', limitsKey, field, fromLimits(limits)]);
+    if (used === undefined) return;
+    this.#queue(['HSET', spaceKey, field, String(used.space)]);
+    this.#queue(['HSET', inodesKey, field, String(used.inodes)]);
   }
 
   #putLock(

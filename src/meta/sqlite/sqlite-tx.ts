@@ -219,6 +219,21 @@ export class SqliteTx extends SqliteTxReads implements MetaTx {
     this.#run(sql, signed(dir), maxBytes, maxInodes, space, inodes);
   }
 
+  putOwnerQuota(
+    kind: OwnerKind,
+    id: number,
+    { maxBytes, maxInodes }: Pick<DirQuota, 'maxBytes' | 'maxInodes'>,
+    used: Usage | undefined,
+  ): void {
+    const usage = ', used_space = excluded.used_space, used_inodes = excluded.used_inodes';
+    const sql = `INSERT INTO ${this.table('user_group_quota')}
+      (qtype, qkey, max_space, max_inodes, used_space, used_inodes) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (qtype, qkey) DO UPDATE SET max_space = excluded.max_space,
+      max_inodes = excluded.max_inodes${used === undefined ? '' : usage}`;
+    const { space, inodes } = used ?? { space: 0n, inodes: 0n };
+    this.#run(sql, OWNER_TYPE[kind], BigInt(id), maxBytes, maxInodes, space, inodes);
+  }
+
   addDirStats(dir: Ino, { length, space, inodes }: DirStats): void {
     const sql = `UPDATE ${this.table('dir_stats')} SET data_length = data_length + ?,
       used_space = used_space + ?, used_inodes = used_inodes + ? WHERE inode = ?`;

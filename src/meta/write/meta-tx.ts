@@ -165,6 +165,13 @@ export interface TxWrites {
     limits: Pick<DirQuota, 'maxBytes' | 'maxInodes'>,
     used: Usage | undefined,
   ): void;
+  /** @param used - undefined leaves what is stored */
+  putOwnerQuota(
+    kind: OwnerKind,
+    id: number,
+    limits: Pick<DirQuota, 'maxBytes' | 'maxInodes'>,
+    used: Usage | undefined,
+  ): void;
   addDirStats(dir: Ino, delta: DirStats): void;
   /** Statistics are missing, so that they have to be made after the commit. */
   noteStaleStats(dir: Ino): void;

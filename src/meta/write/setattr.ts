@@ -128,10 +128,11 @@ async function newTime(
   return isNow ? tx.now : wanted;
 }
 
-/** What belongs to somebody else now. Symlinks and devices are not counted as moving. */
+/**
+ * What belongs to somebody else now. Stock clients leave symlinks and devices with whom they charged
+ * when they made them, and take them off the new owner when they go: we do not.
+ */
 function moveOwnership(tx: MetaTx, old: Attr, attr: Attr): void {
-  const counts = attr.type === FileType.file || attr.type === FileType.directory;
-  if (!counts) return;
   const usage = { space: spaceOf(attr), inodes: 1n };
   if (old.uid !== attr.uid) {
     chargeOne(tx, 'user', old.uid, negative(usage));

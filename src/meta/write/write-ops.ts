@@ -16,6 +16,7 @@ import { findRangeLock, setFlock, setRangeLock } from './file-locks.ts';
 import { linkName } from './link.ts';
 import { makeNode, makeTrashDir } from './make-node.ts';
 import type { MetaTx } from './meta-tx.ts';
+import { setOwnerQuota } from './owner-quota.ts';
 import { renameName } from './rename.ts';
 import { removeDirectory } from './rmdir.ts';
 import { setAcl } from './set-acl.ts';
@@ -59,6 +60,7 @@ export const WRITE_OPS = {
   dropClone,
   setDirQuota,
   removeDirQuota,
+  setOwnerQuota,
 } as const;
 
 /** Name of a transaction. */
