@@ -10,7 +10,8 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
-import { runCli, runToEnd } from '../servers/cli.ts';
+import { runToEnd } from '../servers/cli.ts';
+import { runHere } from '../servers/cli-here.ts';
 import { DAEMON_PROGRAM } from '../servers/daemon-program.ts';
 import { formattedVolume } from '../servers/formatted-volume.ts';
 
@@ -38,7 +39,7 @@ describe.each(['redis', 'sqlite'] as const)('a volume on %s', (engine) => {
     await writeFile(path, 'bytes');
   }
 
-  const destroy = (...words: string[]) => runCli(['destroy', volume.metaUrl, ...words]);
+  const destroy = (...words: string[]) => runHere(['destroy', volume.metaUrl, ...words]);
 
   /** Keys of Redis, or tables of SQLite. */
   async function metadata(): Promise<string[]> {
@@ -150,6 +151,6 @@ describe.each(['redis', 'sqlite'] as const)('a volume on %s', (engine) => {
     expect(await readdir(volume.objects)).toEqual([]);
     expect(await metadata()).toEqual([]);
     const words = ['format', volume.metaUrl, 'vol', '--storage', 'file', '--bucket'];
-    expect(await runCli([...words, volume.objects])).toMatchObject({ status: 0 });
+    expect(await runHere([...words, volume.objects])).toMatchObject({ status: 0 });
   });
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redisWriterVolume, sqliteWriterVolume } from '../contract/writer-volumes.ts';
 import { refusal, user, WriterBench, type WriterVolume } from '../contract/writer-bench.ts';
 import type { Ino } from '../../src/posix/ino.ts';
-import { runCli } from '../servers/cli.ts';
+import { runHere } from '../servers/cli-here.ts';
 import { emptyRedisVolume, emptySqliteVolume } from '../servers/empty-volume.ts';
 import { hasStock, runStock } from '../servers/stock.ts';
 
@@ -31,7 +31,7 @@ describe.each([
 
   async function quota(...words: readonly string[]): Promise<unknown> {
     const [command = '', ...rest] = words;
-    const { status, stdout, stderr } = await runCli([
+    const { status, stdout, stderr } = await runHere([
       ...['quota', command, volume.metaUrl, ...rest, '--json'],
     ]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -70,7 +70,7 @@ describe.each([
   test('all are listed by their paths', async () => {
     const expected = [found('/top', (GIB * 3n) / 2n, 10n), found('/top/sub', -1n, 2n)];
     expect(await quota('list')).toEqual(expected);
-    const { stdout } = await runCli(['quota', 'get', volume.metaUrl, '--path', '/top']);
+    const { stdout } = await runHere(['quota', 'get', volume.metaUrl, '--path', '/top']);
     expect(stdout).toMatch(/\/top .*1\.5 GiB.* 16\.0 KiB.* 10 .* 2 /);
   });
 
@@ -89,7 +89,7 @@ describe.each([
     const limits = { maxBytes: 4n * GIB, maxInodes: 5n };
     await volume.setDirQuota(top, { ...limits, usedBytes: 4096n, usedInodes: 9n });
     const words = ['quota', 'check', volume.metaUrl];
-    const wrong = await runCli([...words, '--json']);
+    const wrong = await runHere([...words, '--json']);
     expect(wrong).toMatchObject({ status: 1 });
     expect(wrong.stderr).toContain('1 quotas are not charged');
     expect(JSON.parse(wrong.stdout)).toMatchObject([
@@ -133,7 +133,7 @@ describe.each([
   });
 
   const quota = (command: string, ...words: readonly string[]) =>
-    runCli(['quota', command, volume.metaUrl, ...words, '--json']);
+    runHere(['quota', command, volume.metaUrl, ...words, '--json']);
 
   async function done(command: string, ...words: readonly string[]): Promise<unknown> {
     const { status, stdout, stderr } = await quota(command, ...words);
@@ -159,7 +159,7 @@ describe.each([
     expect(await done('get', '--gid', '50')).toEqual([group]);
     expect(await done('list')).toEqual([{ uid: 1000, ...limit, ...used }, group]);
     expect(await done('list', '--gid', '50')).toEqual([group]);
-    const { stdout } = await runCli(['quota', 'list', volume.metaUrl]);
+    const { stdout } = await runHere(['quota', 'list', volume.metaUrl]);
     expect(stdout).toMatch(/uid 1000 .*1\.5 GiB.* 16\.0 KiB.* no limit .* 2 /);
     expect(await done('check')).toMatchObject([{ uid: 0 }, { uid: 1000 }, { gid: 0 }, group]);
   });
@@ -215,12 +215,9 @@ test('what is wrong is named', async () => {
     [['set', '--gid', '4294967296', '--inodes', '1'], '--gid'],
     [['get', '--uid', '7'], '7 has no quota'],
   ];
-  const runs = wrong.map(([[command = '', ...rest]]) =>
-    runCli(['quota', command, metaUrl, ...rest]),
-  );
-  (await Promise.all(runs)).forEach(({ status, stderr }, index) => {
-    expect(status).toBe(2);
-    expect(stderr).toContain(wrong[index]?.[1]);
-  });
+  for (const [[command = '', ...rest], message] of wrong) {
+    const { status, stderr } = await runHere(['quota', command, metaUrl, ...rest]);
+    expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining(message) });
+  }
   await stop();
 });
