@@ -50,10 +50,7 @@ export class LocalBlocks {
 
   /** Lets worker threads read the block. */
   lease(id: BlockId): LeaseRef | undefined {
-    const held = this.#parts.memory.get(id);
-    if (held === undefined) return this.#diskLease(id)?.lease;
-    held.release();
-    return held.lease;
+    return this.#parts.memory.lease(id) ?? this.#diskLease(id)?.lease;
   }
 
   /** @see CachedFiles.cachedFile */

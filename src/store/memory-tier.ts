@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type BlockId, parseBlockId } from '../block/block-key.ts';
-import type { LeaseTable } from '../runtime/lease-table.ts';
+import type { LeaseRef, LeaseTable } from '../runtime/lease-table.ts';
 import { LeaseKind } from '../runtime/lease-table.ts';
 import type { Metrics } from '../runtime/metrics.ts';
 import type { Random } from '../runtime/random.ts';
@@ -105,6 +105,10 @@ export class MemoryTierArena implements MemoryTier {
     this.#metrics.hits.add();
     this.#metrics.hitBytes.add(bytes.byteLength);
     return this.#hold(entry, bytes);
+  }
+
+  lease(id: BlockId): LeaseRef | undefined {
+    return this.#entries.get(id)?.lease;
   }
 
   has(id: BlockId): boolean {

@@ -36,6 +36,8 @@ export interface TierUsage {
 export interface MemoryTier {
   /** The block, held for the caller; marks it as used. */
   get(id: BlockId): HeldBlock | undefined;
+  /** Lets worker threads read the block; that is no use of it yet, and no hit. */
+  lease(id: BlockId): LeaseRef | undefined;
   /** Whether it is there, without marking it as used. */
   has(id: BlockId): boolean;
   /** Room for `sizeBytes`, evicting what is old; undefined when everything is held. */

@@ -1,6 +1,7 @@
 import { type BlockId, type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
 import type { FillOptions } from '../../src/block/block-source.ts';
 import type { ByteRange } from '../../src/block/byte-range.ts';
+import type { LeaseRef } from '../../src/runtime/lease-table.ts';
 import type {
   DiskTier,
   HeldBlock,
@@ -28,6 +29,9 @@ export class PlainMemoryTier implements MemoryTier {
   get(id: BlockId): HeldBlock | undefined {
     const bytes = this.blocks.get(id);
     return bytes === undefined ? undefined : this.#hold(bytes, true);
+  }
+  lease(id: BlockId): LeaseRef | undefined {
+    return this.blocks.has(id) ? { slot: 1, generation: 1 } : undefined;
   }
   has(id: BlockId): boolean {
     return this.blocks.has(id);

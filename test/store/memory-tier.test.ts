@@ -181,6 +181,17 @@ describe('memory tier', () => {
     expect(metrics.value('blockcache_hits')).toBe(1);
     tier.close();
   });
+
+  it('a lease is neither a hit nor a use', () => {
+    const { tier, leases, metrics } = makeTier({ cacheBytes: 2 * SLAB, bufferBytes: SLAB }, 'lru');
+    for (const number of [1, 2]) put(tier, number, SLAB);
+    const lease = tier.lease(idOf(1, SLAB));
+    expect(lease && leases.isCurrent(lease)).toBe(true);
+    put(tier, 3, SLAB);
+    expect(metrics.value('blockcache_hits')).toBe(0);
+    expect([1, 2, 3].map((number) => tier.has(idOf(number, SLAB)))).toEqual([false, true, true]);
+    tier.close();
+  });
 });
 
 interface Step {
