@@ -33,7 +33,6 @@ interface Node {
   readonly name: string;
   readonly mountpoint: string;
   readonly metricsUrl: string;
-  readonly child: ChildProcess;
 }
 
 const ROOT = path.resolve(import.meta.dirname, '..');
@@ -48,24 +47,39 @@ const GROUP_TIMEOUT_MS = 20_000;
 async function main(): Promise<void> {
   refuseWhereItCannotWork();
   const work = mkdtempSync(path.join(tmpdir(), 'cachemesh-quickstart-'));
-  const nodes: Node[] = [];
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  const children: ChildProcess[] = [];
+  const stopped = new Promise<'stopped'>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => resolve('stopped'));
+    }
   });
   try {
-    await format(work);
-    for (let number = 1; number <= NODES; number += 1) nodes.push(await startNode(work, number));
-    await untilGrouped(nodes);
-    await readThroughAll(nodes, await writeThroughFirst(nodes));
-    console.log(await sourcesTable(nodes));
-    if (!process.argv.includes('--once')) {
-      console.log(`\nThe mounts stay until Ctrl-C. Try: ls ${nodes[0]?.mountpoint}`);
+    const shown = show(work, children);
+    // After Ctrl-C what is under way fails, because its nodes end: that is no news.
+    shown.catch(() => undefined);
+    const how = await Promise.race([shown, stopped]);
+    if (how !== 'stopped' && !process.argv.includes('--once')) {
+      console.log(`\nThe mounts stay until Ctrl-C. Try: ls ${how.mountpoint}`);
       await stopped;
     }
   } finally {
-    await Promise.all(nodes.map(({ child }) => stopChild(child)));
+    await Promise.all(children.map(stopChild));
     rmSync(work, { recursive: true, force: true });
   }
+  process.exit();
+}
+
+/** @param children - takes every daemon as soon as it is begun @returns the first node */
+async function show(work: string, children: ChildProcess[]): Promise<Node> {
+  await format(work);
+  const nodes: Node[] = [];
+  for (let number = 1; number <= NODES; number += 1) {
+    nodes.push(await startNode(work, number, children));
+  }
+  await untilGrouped(nodes);
+  await readThroughAll(nodes, await writeThroughFirst(nodes));
+  console.log(await sourcesTable(nodes));
+  return nodes[0] as Node;
 }
 
 function refuseWhereItCannotWork(): void {
@@ -107,7 +121,7 @@ async function writeThroughFirst([first]: readonly Node[]): Promise<WrittenFile[
   return files;
 }
 
-async function startNode(work: string, number: number): Promise<Node> {
+async function startNode(work: string, number: number, children: ChildProcess[]): Promise<Node> {
   const name = `node-${number}`;
   const mountpoint = path.join(work, name, 'mnt');
   mkdirSync(mountpoint, { recursive: true });
@@ -124,6 +138,7 @@ async function startNode(work: string, number: number): Promise<Node> {
   const child = spawn(process.execPath, [PROGRAM, ...words, ...Object.entries(options).flat()], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  children.push(child);
   let said = '';
   child.stderr?.on('data', (chunk: Buffer) => {
     said += chunk.toString();
@@ -140,7 +155,7 @@ async function startNode(work: string, number: number): Promise<Node> {
   }
   const metricsUrl = /metrics at (\S+)/.exec(said)?.[1] ?? '';
   console.log(`${name} is up at ${mountpoint}`);
-  return { name, mountpoint, metricsUrl, child };
+  return { name, mountpoint, metricsUrl };
 }
 
 async function stopChild(child: ChildProcess): Promise<void> {
