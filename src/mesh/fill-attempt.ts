@@ -43,6 +43,7 @@ export class FillAttempt {
   #hasSigned = false;
   #readyBytes = 0;
   #ended = false;
+  #delivered = false;
 
   /** Begins at once. @param onProgress - told of leading bytes of `into` that are final */
   constructor(
@@ -89,6 +90,11 @@ export class FillAttempt {
     return this.#ended;
   }
 
+  /** Whether it ended well: everything is in its memory. */
+  get delivered(): boolean {
+    return this.#delivered;
+  }
+
   /** Ends it; nothing is written once {@link result} has settled. */
   abort(reason: Error): void {
     this.#controller.abort(reason);
@@ -104,7 +110,9 @@ export class FillAttempt {
     if (signal.aborted) onAbort();
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      return await work();
+      const result = await work();
+      this.#delivered = result.ok;
+      return result;
     } catch (error) {
       if (!this.#controller.signal.aborted) throw error;
       return { ok: false, error: abortReason(this.#controller.signal), instead: [] };

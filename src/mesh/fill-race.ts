@@ -20,7 +20,7 @@ export interface RaceRules {
   silentMs(step: RouteStep): number;
   /** Whether one more source may be asked beside another one now. */
   mayHedge(): boolean;
-  /** A source was silent for too long, and another one was faster. */
+  /** A source was silent for too long: another one was faster, or the next one is asked in its place. */
   onSilent(lost: FillAttempt): void;
   /** `bytes`: that a rival brought, for nothing unless it won. */
   onHedge(outcome: HedgeOutcome, bytes: number): void;
@@ -98,10 +98,11 @@ export class FillRace {
       { into: into.subarray(from), onProgress: (readyBytes) => this.#progress(from + readyBytes) },
     );
     const replica = this.#replica();
-    if (replica !== undefined && (await this.#quiet(lead, this.#rules.slowMs(step), true))) {
+    const slow = { ms: this.#rules.slowMs(step), fromStart: true };
+    if (replica !== undefined && (await this.#quiet(lead, slow))) {
       if (this.#mayHedge() && (await this.#hedge(lead, replica))) return true;
     }
-    while (await this.#quiet(lead, this.#rules.silentMs(step), false)) {
+    while (await this.#quiet(lead, { ms: this.#rules.silentMs(step) })) {
       const next = this.#steps.length > 0 && this.#mayHedge() ? this.#nextStep() : undefined;
       if (next === undefined) break;
       if (await this.#hedge(lead, next)) return true;
@@ -125,18 +126,24 @@ export class FillRace {
   /**
    * Waits until an attempt gave no sign for `ms`.
    *
-   * @param fromStart - it is enough that it gave one sign ever
+   * @param how.fromStart - it is enough that it gave one sign ever
+   * @param how.unless - the wait ends when this one has delivered
    * @returns false when it did, or has ended
    */
-  async #quiet(attempt: FillAttempt, ms: number, fromStart: boolean): Promise<boolean> {
+  async #quiet(
+    attempt: FillAttempt,
+    { ms, fromStart, unless }: { ms: number; fromStart?: boolean; unless?: FillAttempt },
+  ): Promise<boolean> {
+    const over = unless === undefined ? attempt.result : firstOf(unless, attempt);
     let isGraced = false;
     for (;;) {
-      if (attempt.ended || (fromStart && attempt.hasSigned)) return false;
+      if (attempt.ended || unless?.delivered === true) return false;
+      if (fromStart === true && attempt.hasSigned) return false;
       const leftMs = attempt.signMs + ms - this.#rules.clock.nowMs();
       if (leftMs > 0) isGraced = false;
       else if (isGraced) return true;
       else isGraced = true;
-      await settlesWithin(attempt.result, this.#rules.clock, Math.max(leftMs, GRACE_MS));
+      await settlesWithin(over, this.#rules.clock, Math.max(leftMs, GRACE_MS));
     }
   }
 
@@ -151,8 +158,10 @@ export class FillRace {
     const left = { offset: range.offset + from, length: range.length - from };
     const scratch = Buffer.allocUnsafe(left.length);
     const rival = this.#begin(step, left, { into: scratch, onProgress: () => undefined });
-    await Promise.race([lead.result, rival.result]);
-    if (lead.ended && (await lead.result).ok) {
+    const mute = await this.#quiet(rival, { ms: this.#rules.silentMs(step), unless: lead });
+    if (mute && this.#mayGiveUp(lead, rival)) return this.#giveUp(lead, rival);
+    await firstOf(lead, rival);
+    if (lead.delivered) {
       rival.abort(new Error('the first source delivered'));
       this.#rules.onHedge('lost', rival.readyBytes);
       return this.#take(await lead.result);
@@ -174,6 +183,25 @@ export class FillRace {
     into.set(scratch.subarray(this.#readyBytes - from), this.#readyBytes);
     this.#progress(range.length);
     return true;
+  }
+
+  /** Whether a rival that is silent, too, need not be waited for: somebody else can be asked. */
+  #mayGiveUp(lead: FillAttempt, { step }: FillAttempt): boolean {
+    const isAnother = (other: RouteStep) =>
+      other.kind === 'origin' || step.kind === 'origin' || other.node !== step.node;
+    this.#steps.splice(0, this.#steps.length, ...this.#steps.filter(isAnother));
+    if (this.#steps.length === 0 || this.#stepsLeft === 0) return false;
+    return lead.ended || this.#mayHedge();
+  }
+
+  /** The next source takes the place of a silent rival: in a partition all peers that are asked may be cut off. */
+  async #giveUp(lead: FillAttempt, rival: FillAttempt): Promise<boolean> {
+    rival.abort(new Error('it was silent, too'));
+    await rival.result;
+    this.#rules.onSilent(rival);
+    this.#rules.onHedge('failed', rival.readyBytes);
+    const next = lead.ended ? undefined : this.#nextStep();
+    return next !== undefined && this.#hedge(lead, next);
   }
 
   #begin(
@@ -212,4 +240,10 @@ export class FillRace {
     this.#readyBytes = readyBytes;
     this.#target.onProgress(readyBytes);
   }
+}
+
+/** Settles when `first` delivered, or `second` has ended. */
+function firstOf(first: FillAttempt, second: FillAttempt): Promise<unknown> {
+  const delivery = first.result.then(({ ok }) => (ok ? undefined : second.result));
+  return Promise.race([delivery, second.result]);
 }

@@ -179,6 +179,26 @@ describe('racing sources', () => {
     expect(seen.hedges.get('won')).toBe(1);
   });
 
+  test('two silent sources cost the silence of each, and the third is asked then', async () => {
+    const { race, clock, asked, seen } = raceOf([hang, hang, prompt]);
+    const startedMs = clock.nowMs();
+    await clock.run(race.run());
+    expect(asked).toEqual(['0', '1', '2']);
+    expect(clock.nowMs() - startedMs).toBeLessThan(2 * SILENT_MS + 80);
+    expect(seen.most).toBe(2);
+    expect(Object.fromEntries(seen.hedges)).toEqual({ failed: 1, won: 1 });
+  });
+
+  test('a silent rival is waited for when nobody else may be asked', async () => {
+    const budget = new HedgeBudget();
+    while (budget.take()) continue;
+    budget.refund();
+    const late: Script = { acts: [{ afterMs: 900, does: 'bytes' }], end: 'ok', stopMs: 0 };
+    const { race, clock, asked } = raceOf([hang, late, prompt], budget);
+    await clock.run(race.run());
+    expect(asked).toEqual(['0', '1']);
+  });
+
   test('one that says now and then that it works is waited for', async () => {
     const acts = Array.from({ length: 20 }, (): Act => ({ afterMs: 300, does: 'sign' }));
     const { race, clock, asked } = raceOf([{ acts, end: 'ok', stopMs: 0 }, prompt, prompt]);
