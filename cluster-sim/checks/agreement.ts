@@ -36,7 +36,7 @@ function disagreement(cluster: Cluster): string | undefined {
   for (const node of nodes) {
     const seen = membersOf(node);
     if (seen.join() !== wanted.join()) {
-      return `node ${node.number} sees ${seen.length} of ${wanted.length} members`;
+      return `node ${node.number} sees ${seen.join(', ')}, not ${wanted.join(', ')}`;
     }
   }
   const [first, ...others] = nodes.map((node) => ownersOf(cluster, node));

@@ -8,7 +8,7 @@ import type { ControlTarget } from '../control-plane.ts';
 import type { PeerMetrics } from '../peer-metrics.ts';
 import type { GossipLink } from './gossip-link.ts';
 import { type GossipMessage, RecordRoom } from './gossip-message.ts';
-import { isPresent, type MemberRecord } from './member-record.ts';
+import { isPresent, type MemberRecord, saysTheSame } from './member-record.ts';
 import type { MemberTable } from './member-table.ts';
 import { Rumours } from './rumours.ts';
 
@@ -151,7 +151,7 @@ export class Gossip {
       const theirs = new Map(answer.message.records.map((each) => [each.member.nodeId, each]));
       records = answer.message.covers
         .flatMap((bucket) => table.inBucket(bucket))
-        .filter((each) => !isEqual(each, theirs.get(each.member.nodeId)));
+        .filter((each) => !isAmong(theirs, each));
       const hasChanged = before.low !== table.hash.low || before.high !== table.hash.high;
       if (records.length === 0 && !hasChanged) return answer.from;
     }
@@ -242,7 +242,7 @@ export class Gossip {
   #corrections(told: readonly MemberRecord[]): MemberRecord[] {
     const corrections = told.map((record) => {
       const own = this.#parts.table.get(record.member.nodeId);
-      return own !== undefined && !isEqual(own, record) ? own : undefined;
+      return own !== undefined && !saysTheSame(own, record) ? own : undefined;
     });
     return [...new Set(corrections.filter((record) => record !== undefined))];
   }
@@ -313,11 +313,13 @@ function checkWho({ nodeId }: ControlTarget, from: NodeId): void {
 
 /** Whether a record of ourselves is one that we have said, or an older one of us as alive. */
 function isOurs(record: MemberRecord, own: MemberRecord): boolean {
-  if (record.incarnation > own.incarnation) return false;
-  return record.incarnation < own.incarnation || record.state === own.state || !isPresent(own);
+  if (record.incarnation !== own.incarnation) return record.incarnation < own.incarnation;
+  // Who starts again with a clock that was set back may say something else in an incarnation that
+  // others remember from before.
+  return saysTheSame(record, own) || !isPresent(own);
 }
 
-function isEqual(one: MemberRecord, other: MemberRecord | undefined): boolean {
-  if (other === undefined) return false;
-  return one.incarnation === other.incarnation && one.state === other.state;
+function isAmong(records: ReadonlyMap<NodeId, MemberRecord>, record: MemberRecord): boolean {
+  const other = records.get(record.member.nodeId);
+  return other !== undefined && saysTheSame(record, other);
 }

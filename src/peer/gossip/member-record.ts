@@ -39,6 +39,12 @@ export function supersedes(one: MemberRecord, other: MemberRecord): boolean {
   return one.member !== other.member && contentOf(one) > contentOf(other);
 }
 
+/** Whether two records of a member say the same, to the last label. */
+export function saysTheSame(one: MemberRecord, other: MemberRecord): boolean {
+  if (one.incarnation !== other.incarnation || one.state !== other.state) return false;
+  return one.member === other.member || contentOf(one) === contentOf(other);
+}
+
 /** Whether a member with this record has a place in the ring. */
 export function isPresent({ state }: MemberRecord): boolean {
   return state === 'alive' || state === 'suspect';
