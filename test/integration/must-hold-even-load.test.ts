@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type NodeId, toNodeId } from '../../src/block/node-id.ts';
+import { HashRing } from '../../src/ring/hash-ring.ts';
 import { gatewayBucket } from '../servers/buckets.ts';
 import { runCli } from '../servers/cli.ts';
 import { startDaemon, startGroup, type TestDaemon, untilGrouped } from '../servers/daemons.ts';
@@ -18,6 +20,12 @@ const FILE_BYTES = 40 * BLOCK_KIB * 1024;
 const FILES = 50;
 const NODES = 8;
 const READERS_AT_ONCE = 2;
+/** The largest share of the ring, over an even one. */
+const PEAK_MAX = 1.15;
+/** By chance an eighth of so many keys is off by 1 % once in four times, and by 5 % never. */
+const SAMPLE_KEYS = 100_000;
+/** What a node serves may differ from its due by this part: who is slow is passed over. Seen: 0.1 %. */
+const SERVED_OFF_MAX = 0.02;
 const GROUP = ['--memory-cache-size', '64', '--cache-size', '512', '--fuse-workers', '1'];
 
 let bucket: Awaited<ReturnType<typeof gatewayBucket>>;
@@ -56,6 +64,42 @@ async function readInOrders(readers: readonly TestDaemon[]): Promise<void> {
   await Promise.all(Array.from({ length: READERS_AT_ONCE }, work));
 }
 
+interface Session {
+  readonly MountPoint: string;
+  readonly CacheMesh: { readonly PeerId: string; readonly Weight: number };
+}
+
+/** The ring as each of the nodes builds it, and their names in it, in the order of {@link nodes}. */
+async function ringOfNodes(): Promise<{ ring: HashRing; names: NodeId[] }> {
+  const { stdout } = await runCli(['status', volume.metaUrl, '--json']);
+  const { sessions } = JSON.parse(stdout) as { sessions: readonly Session[] };
+  const members = nodes.map(({ mountpoint }) => {
+    const session = sessions.find(({ MountPoint }) => MountPoint === mountpoint) as Session;
+    return { nodeId: toNodeId(session.CacheMesh.PeerId), weight: session.CacheMesh.Weight };
+  });
+  return { ring: HashRing.build(members, 1), names: members.map(({ nodeId }) => nodeId) };
+}
+
+/** How many of the blocks each of `names` owns. */
+function owned(ring: HashRing, names: readonly NodeId[], blocks: readonly string[]): number[] {
+  const counts = new Map<NodeId | undefined, number>();
+  for (const block of blocks) {
+    const owner = ring.owner(block);
+    counts.set(owner, (counts.get(owner) ?? 0) + 1);
+  }
+  return names.map((name) => counts.get(name) ?? 0);
+}
+
+/** The names of all blocks of the dataset. */
+function datasetBlocks(): string[] {
+  const blockBytes = BLOCK_KIB * 1024;
+  return files
+    .flatMap(({ pieces }) => pieces)
+    .flatMap(({ sliceId, length }) =>
+      Array.from({ length: length / blockBytes }, (_, at) => `${sliceId}_${at}_${blockBytes}`),
+    );
+}
+
 /** Nothing was fetched twice, as far as no node had a reason to. */
 async function expectOriginSent(bytes: number): Promise<void> {
   const expected = { bytes, blockBytes: BLOCK_KIB * 1024, datasetBytes: totalBytes(files) };
@@ -63,14 +107,34 @@ async function expectOriginSent(bytes: number): Promise<void> {
 }
 
 describe('eight nodes', { timeout: 180_000 }, () => {
-  test('read a cold dataset: the origin sends each byte once, and owners serve evenly', async () => {
+  test('read a cold dataset: the origin sends each byte once', async () => {
     await readInOrders(nodes);
     await expectOriginSent(totalBytes(files));
+    expect(await originBytes()).toBeGreaterThanOrEqual(totalBytes(files));
+  });
+
+  /**
+   * A node's share of 2,000 blocks is right by 6 % (one standard deviation of what chance gives 250
+   * blocks), so the largest of eight is beyond 1.15 in one run of some tens, whatever the ring does. What
+   * is the ring's doing is seen with many more keys; what the nodes do is seen with these blocks, since the
+   * ring tells whose they are: an owner sends each of them to the seven others, once.
+   */
+  test('and the owners have served it evenly', async () => {
+    const { ring, names } = await ringOfNodes();
+    const samples = Array.from({ length: SAMPLE_KEYS }, (_, at) => `${at}_0_4194304`);
+    const peak = Math.max(...owned(ring, names, samples)) / (SAMPLE_KEYS / NODES);
+    expect(peak).toBeLessThanOrEqual(PEAK_MAX);
+    const blocks = owned(ring, names, datasetBlocks());
     const served = await Promise.all(
-      nodes.map((node) => node.metric('juicefs_mesh_events_total', 'event="served"')),
+      nodes.map((node) => node.metric('juicefs_remotecache_served_bytes')),
     );
-    const mean = served.reduce((sum, count) => sum + count, 0) / NODES;
-    expect(Math.max(...served) / mean).toBeLessThanOrEqual(1.15);
+    const off = served.map((bytes, at) => {
+      const due = (blocks[at] as number) * BLOCK_KIB * 1024 * (NODES - 1);
+      return Math.abs(bytes / due - 1);
+    });
+    expect(Math.max(...off), `${served.join()} of ${blocks.join()}`).toBeLessThanOrEqual(
+      SERVED_OFF_MAX,
+    );
   });
 
   test('a ninth that joins gets what it reads and what it is to own from the others', async () => {
