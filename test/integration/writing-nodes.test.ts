@@ -153,6 +153,9 @@ describe('nodes that write to one volume', () => {
   });
 });
 
+/** Names that a program has printed before its daemon is killed. */
+const SYNCED_MIN = 20;
+
 /** Writes and syncs one file after the other, and prints each name when it is safe. */
 const SYNCER = `
 import os, sys
@@ -176,11 +179,15 @@ test('what was synced is there after kill -9', { timeout: 60_000 }, async () => 
       const child = spawn('python3', ['-c', SYNCER, dir], { stdio: ['ignore', 'pipe', 'ignore'] });
       writer = child;
       let printed = '';
+      const enough = Promise.withResolvers<void>();
       child.stdout.on('data', (part: Buffer) => {
         printed += part.toString();
+        if (printed.split('\n').length >= SYNCED_MIN) enough.resolve();
       });
-      const gone = once(child, 'exit');
-      while (printed.split('\n').length < 20) await new Promise((next) => setTimeout(next, 20));
+      // All that it printed has been read, too.
+      const gone = once(child, 'close');
+      await Promise.race([enough.promise, gone]);
+      expect(child.exitCode, 'it ended by itself').toBe(null);
       await victim.process.stop('SIGKILL');
       await gone;
       await detach(victim.mountpoint);

@@ -1,7 +1,7 @@
 import { type BlockKey, blockIdOf } from '../../../src/block/block-key.ts';
 import { ServeThreads } from '../../../src/mesh/threads/serve-threads.ts';
 import type { ListenerMaker } from '../../../src/peer/bulk-listener.ts';
-import { systemClock } from '../../../src/runtime/clock.ts';
+import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
 import { LeaseTable } from '../../../src/runtime/lease-table.ts';
 import { silentLogger } from '../../../src/runtime/logger.ts';
 import { type MemoryMetrics, memoryMetrics } from '../../../src/runtime/metrics.ts';
@@ -24,8 +24,8 @@ export interface ThreadTiers {
   readonly metrics: MemoryMetrics;
   /** Caches a block with the bytes of `bytesOf`, or others. */
   put(key: BlockKey, bytes?: Uint8Array): void;
-  /** A listener with so many threads. */
-  listener(count: number): ListenerMaker;
+  /** A listener with so many threads, by a clock that is the system's unless told. */
+  listener(count: number, clock?: Clock): ListenerMaker;
 }
 
 /** @param withLibc - whether the arena is found by address; otherwise it is a SharedArrayBuffer */
@@ -52,8 +52,8 @@ export function makeThreadTiers(
     room?.bytes.set(bytes);
     room?.commit(blockIdOf(key), { keep: true }).release();
   };
-  const listener = (count: number): ListenerMaker => {
-    const context = { clock: systemClock, logger: silentLogger, metrics, memory: tier.memory };
+  const listener = (count: number, clock: Clock = systemClock): ListenerMaker => {
+    const context = { clock, logger: silentLogger, metrics, memory: tier.memory };
     return (parts) => new ServeThreads({ ...context, tiers, count }, parts);
   };
   return { tier, leases, files: { slots: fileSlots, index: files }, metrics, put, listener };
