@@ -2,8 +2,11 @@ import type { BlockHandler } from '../../src/peer/block-exchange.ts';
 import type { PeerHostOptions } from '../../src/peer/mesh-peer-host.ts';
 import { makeThreadTiers } from '../mesh/threads/thread-tiers.ts';
 import { makePair } from '../peer/test-hosts.ts';
-import { type ExchangeLimits, peerExchangeContract } from './peer-exchange-contract.ts';
+import type { ExchangeLimits } from './exchange-pair.ts';
+import { peerAbortsContract } from './peer-aborts-contract.ts';
+import { peerExchangeContract } from './peer-exchange-contract.ts';
 import { peerManyContract } from './peer-many-contract.ts';
+import { peerRefusalsContract } from './peer-refusals-contract.ts';
 
 async function pairOf(handler: BlockHandler, server: Partial<PeerHostOptions>) {
   const { encrypted } = server;
@@ -15,29 +18,24 @@ async function pairOf(handler: BlockHandler, server: Partial<PeerHostOptions>) {
   };
 }
 
-const SERVERS: readonly (readonly [string, Partial<PeerHostOptions>])[] = [
-  ['libp2p and bulk sockets on loopback', {}],
-  ['a server of the older version', { versions: { min: 2, max: 2 } }],
-  ['encrypted connections', { encrypted: true }],
-];
-
 /** Threads that have no block themselves: everything goes through the main thread's handler. */
 function threaded(): Partial<PeerHostOptions> {
   return { listener: makeThreadTiers({ cacheBytes: 0, slabBytes: 1024 * 1024 }).listener(1) };
 }
 
+const SERVERS: readonly (readonly [string, () => Partial<PeerHostOptions>])[] = [
+  ['libp2p and bulk sockets on loopback', () => ({})],
+  ['a server of the older version', () => ({ versions: { min: 2, max: 2 } })],
+  ['encrypted connections', () => ({ encrypted: true })],
+  ['a server on a thread of its own', threaded],
+  ['encrypted connections to a thread', () => ({ ...threaded(), encrypted: true })],
+];
+
 for (const [name, server] of SERVERS) {
   const pairWith = (handler: BlockHandler, limits: ExchangeLimits = {}) =>
-    pairOf(handler, { ...server, limits });
+    pairOf(handler, { ...server(), limits });
   peerExchangeContract(name, pairWith);
+  peerAbortsContract(name, pairWith);
+  peerRefusalsContract(name, pairWith);
   peerManyContract(name, pairWith);
 }
-
-const pairOnThread = (handler: BlockHandler, limits: ExchangeLimits = {}) =>
-  pairOf(handler, { ...threaded(), limits });
-peerExchangeContract('a server on a thread of its own', pairOnThread);
-peerManyContract('a server on a thread of its own', pairOnThread);
-
-const pairOnThreadByTls = (handler: BlockHandler, limits: ExchangeLimits = {}) =>
-  pairOf(handler, { ...threaded(), encrypted: true, limits });
-peerExchangeContract('encrypted connections to a thread', pairOnThreadByTls);

@@ -1,26 +1,13 @@
-import { afterEach, describe, expect, test } from 'vitest';
-import { type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
-import { type BlockHandler, PeerError } from '../../src/peer/block-exchange.ts';
+import { describe, expect, test } from 'vitest';
+import { blockIdOf } from '../../src/block/block-key.ts';
+import { PeerError } from '../../src/peer/block-exchange.ts';
 import { allBlocks, bytesOf, heldBlocks } from '../peer/test-hosts.ts';
-import type { ExchangePair } from './peer-exchange-contract.ts';
-
-const never = new AbortController().signal;
-const key: BlockKey = { sliceId: 12_345_678_901_234n, index: 3, sizeBytes: 1_300_000 };
-const whole = { offset: 0, length: key.sizeBytes };
+import { key, type MakePair, never, pairsOfTests, whole } from './exchange-pair.ts';
 
 /** What every exchange of many blocks at once does. */
-export function peerManyContract(
-  name: string,
-  makePair: (handler: BlockHandler) => Promise<ExchangePair>,
-): void {
+export function peerManyContract(name: string, makePair: MakePair): void {
   describe(`${name}: many blocks`, () => {
-    let stop: (() => Promise<void>) | undefined;
-    afterEach(async () => stop?.());
-    const pairOf = async (handler: BlockHandler) => {
-      const pair = await makePair(handler);
-      stop = () => pair.stop();
-      return pair;
-    };
+    const pairOf = pairsOfTests(makePair);
 
     test('many small blocks come in one request, held or not, each with its own bytes', async () => {
       const { handler, count } = heldBlocks(({ index }) => index % 3 > 0);

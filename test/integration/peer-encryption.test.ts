@@ -18,6 +18,7 @@ import { makeThreadTiers } from '../mesh/threads/thread-tiers.ts';
 import { passOn, type Relay, startTcpProxy } from '../peer/tcp-proxy.ts';
 import {
   allBlocks,
+  bringsBlock,
   bytesOf,
   makePair,
   TEST_KEY,
@@ -26,9 +27,7 @@ import {
 } from '../peer/test-hosts.ts';
 import { recordingLogger } from '../servers/recording-logger.ts';
 
-const never = new AbortController().signal;
 const key: BlockKey = { sliceId: 8n, index: 0, sizeBytes: 1_000_000 };
-const whole = { offset: 0, length: key.sizeBytes };
 const SECURE = { encrypted: true };
 
 const stops: (() => Promise<void> | void)[] = [];
@@ -51,13 +50,7 @@ async function startPair({ server = SECURE, client = SECURE, relay }: PairOption
   const pair = await makePair(allBlocks(), { server, client: { network, ...client } });
   stops.push(pair.stop);
   port = pair.server.host.bulkPort;
-  const fill = async () => {
-    const into = new Uint8Array(key.sizeBytes);
-    await pair.client.host.client.fill(pair.server.host.nodeId, key, whole, into, {
-      signal: never,
-    });
-    expect(Buffer.compare(into, bytesOf(key))).toBe(0);
-  };
+  const fill = async () => expect(await bringsBlock(pair, key)).toBe(true);
   return { ...pair, fill };
 }
 

@@ -13,7 +13,7 @@ import type { Network } from '../../src/peer/network.ts';
 import { SPOKEN_VERSIONS } from '../../src/peer/protocol-version.ts';
 import { systemNetwork } from '../../src/peer/system-network.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
-import { allBlocks, bytesOf, makePair, TEST_NAME, type TestHost } from '../peer/test-hosts.ts';
+import { allBlocks, bringsBlock, makePair, TEST_NAME, type TestHost } from '../peer/test-hosts.ts';
 import { wrappedNetwork } from '../peer/wrapped-network.ts';
 import { waitUntil } from '../servers/wait-until.ts';
 
@@ -27,13 +27,7 @@ afterEach(async () => stop?.());
 async function startPair(client: Parameters<typeof makePair>[1] = {}) {
   const pair = await makePair(allBlocks(), client);
   stop = pair.stop;
-  const fill = async () => {
-    const into = new Uint8Array(key.sizeBytes);
-    await pair.client.host.client.fill(pair.server.host.nodeId, key, whole, into, {
-      signal: never,
-    });
-    expect(Buffer.compare(into, bytesOf(key))).toBe(0);
-  };
+  const fill = async () => expect(await bringsBlock(pair, key)).toBe(true);
   return { ...pair, fill };
 }
 

@@ -119,3 +119,15 @@ export async function makePair(
   };
   return { server, client, stop };
 }
+
+/** Brings a block of a pair with {@link allBlocks} to its client. @returns whether its bytes are right */
+export async function bringsBlock(
+  { client, server }: { readonly client: TestHost; readonly server: TestHost },
+  key: BlockKey,
+): Promise<boolean> {
+  const into = new Uint8Array(key.sizeBytes);
+  const whole = { offset: 0, length: key.sizeBytes };
+  const { signal } = new AbortController();
+  await client.host.client.fill(server.host.nodeId, key, whole, into, { signal });
+  return Buffer.compare(into, bytesOf(key)) === 0;
+}
