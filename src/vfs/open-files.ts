@@ -42,7 +42,10 @@ export interface PendingWrites {
 export interface OpenFilesWatcher {
   /** The file has another version, or its version was opened for the first time. */
   known(file: OpenFile): void;
-  /** Nothing is known of the file any more. */
+  /**
+   * Nothing is known of the file any more; no other thread may open it with what it knew. What one has
+   * opened before is to be adopted before this returns.
+   */
   unknown(ino: Ino): void;
   /** A metadata request is about to be made. */
   asks(ticket: Ticket): void;
@@ -51,11 +54,16 @@ export interface OpenFilesWatcher {
 /** A handle that another thread has given to the kernel. */
 export interface Adopted {
   readonly ino: Ino;
-  /** What was seen of the file when it was opened. */
-  readonly attr: Attr;
+  /** What was asked for and seen when it was opened; undefined: it was opened with what was known of it. */
+  readonly seen: SeenAttr | undefined;
   /** What the handle carries. */
   readonly fileId: number;
-  /** The ticket that was taken last when the attribute was asked for; its lower 32 bits. */
+}
+
+/** An attribute that another thread has asked for. */
+export interface SeenAttr {
+  readonly attr: Attr;
+  /** The ticket that was taken last when it was asked for; its lower 32 bits. */
   readonly ticket: number;
 }
 
@@ -64,6 +72,8 @@ export type Ticket = number & { readonly __brand: 'Ticket' };
 
 /** Files that nobody has open are kept this long: 12 h, as JuiceFS does. */
 const IDLE_MAX_MS = 12 * 3600 * 1000;
+/** That a file was checked again is told when it was not for so long. */
+const CHECK_TOLD_MS = 250;
 const FILE_ID_MAX = 0xffff_ffff;
 
 /**
@@ -85,6 +95,7 @@ export class OpenFiles {
   #lastFileId = 0;
   #lastTicket = 0;
   #lastDoubt = 0 as Ticket;
+  #isEvicting = false;
   #watcher: OpenFilesWatcher | undefined;
   #decidedFirst: (ino: Ino) => DecidedHere = () => 'nothing';
 
@@ -183,8 +194,10 @@ export class OpenFiles {
   }
 
   #doubt(file: OpenFile, ticket: Ticket): void {
+    const isNews = !file.isDoubted;
     file.isDoubted = true;
     file.doubted = ticket;
+    if (isNews) this.#watcher?.known(file);
   }
 
   /** @see WrittenFiles.wrote */
@@ -221,9 +234,10 @@ export class OpenFiles {
     }
     const version = this.#newVersion(ino, attr, false);
     const checkedAtMs = this.#clock.nowMs();
-    const [changed, doubted] = [0 as Ticket, 0 as Ticket];
+    const changed = 0 as Ticket;
     // Which files were not known when they changed is not remembered.
     const isDoubted = ticket < this.#lastDoubt;
+    const doubted = isDoubted ? this.#lastDoubt : (0 as Ticket);
     const file = {
       ...{ ino, attr, version, ticket, checkedAtMs, isDoubted, doubted, handles: 0 },
       ...{ pending: undefined, changed, decidedHere: this.#decidedFirst(ino) },
@@ -255,19 +269,29 @@ export class OpenFiles {
    * @returns the file, and the version that the handle carries: one that has ended when the file has
    *   changed since or was forgotten
    */
-  adopt(adopted: Adopted): { file: OpenFile; opened: FileVersion } {
-    const { ino, attr, fileId } = adopted;
-    const ticket = this.#rightAfter(adopted.ticket);
-    const file = this.find(ino) === undefined ? this.open(ino, attr, ticket) : this.reopen(ino);
+  adopt({ ino, seen, fileId }: Adopted): { file: OpenFile; opened: FileVersion } {
+    const file = seen === undefined ? this.reopen(ino) : this.#reopenSeen(ino, seen);
     if (file.version.fileId === fileId) {
-      // What was asked for before this open must not take the file back to an older content.
-      file.ticket = Math.max(file.ticket, ticket) as Ticket;
+      if (seen !== undefined) this.#confirm(file, this.#rightAfter(seen.ticket));
       return { file, opened: file.version };
     }
     file.version.handles -= 1;
-    const opened = this.#versions.get(fileId) ?? this.#endedVersion(ino, attr, fileId);
+    const opened = this.#versions.get(fileId) ?? this.#endedVersion(file, fileId);
     opened.handles += 1;
     return { file, opened };
+  }
+
+  #reopenSeen(ino: Ino, { attr, ticket }: SeenAttr): OpenFile {
+    const isKnown = this.find(ino) !== undefined;
+    return isKnown ? this.reopen(ino) : this.open(ino, attr, this.#rightAfter(ticket));
+  }
+
+  /** A request with this ticket has found the file's version. */
+  #confirm(file: OpenFile, ticket: Ticket): void {
+    // What was asked for before must not take the file back to an older content.
+    if (ticket < file.ticket) return;
+    file.ticket = ticket;
+    this.#check(file, ticket);
   }
 
   /** Opens a file for one more handle with what is known of it, which must be something. */
@@ -307,19 +331,31 @@ export class OpenFiles {
   /** The inode is gone. Handles that are open keep what they know. */
   vanished(ino: Ino): void {
     const file = this.#idle.get(ino);
-    if (file === undefined) return;
-    this.#idle.delete(ino);
-    this.#watcher?.unknown(ino);
-    this.#end(file.version);
+    if (file !== undefined) this.#forget(file);
+  }
+
+  /** Ends what is known of a file, unless another thread has opened it. */
+  #forget(file: OpenFile): void {
+    this.#watcher?.unknown(file.ino);
+    if (this.#idle.delete(file.ino)) this.#end(file.version);
+    else this.#watcher?.known(file);
   }
 
   #refresh(file: OpenFile, attr: Attr, ticket: Ticket): void {
     if (ticket < file.ticket) return;
     file.ticket = ticket;
     file.attr = attr;
-    file.checkedAtMs = this.#clock.nowMs();
-    if (ticket > file.doubted) file.isDoubted = false;
+    this.#check(file, ticket);
     if (!file.version.matches(attr)) this.#renew(file);
+  }
+
+  /** What is known was true when a request with this ticket was made. */
+  #check(file: OpenFile, ticket: Ticket): void {
+    const nowMs = this.#clock.nowMs();
+    const isNews = file.isDoubted || nowMs - file.checkedAtMs > CHECK_TOLD_MS;
+    file.checkedAtMs = nowMs;
+    if (ticket > file.doubted) file.isDoubted = false;
+    if (isNews) this.#watcher?.known(file);
   }
 
   /** What was derived from the file's content so far is over. */
@@ -338,7 +374,7 @@ export class OpenFiles {
     return version;
   }
 
-  #endedVersion(ino: Ino, attr: Attr, fileId: number): FileVersion {
+  #endedVersion({ ino, attr }: OpenFile, fileId: number): FileVersion {
     const version = new FileVersion(fileId, ino, attr);
     version.current = false;
     this.#versions.set(fileId, version);
@@ -357,14 +393,16 @@ export class OpenFiles {
   }
 
   #evict(): void {
+    // Who hears that a file is unknown may open others first.
+    if (this.#isEvicting) return;
+    this.#isEvicting = true;
     const oldestMs = this.#clock.nowMs() - IDLE_MAX_MS;
     for (const file of this.#idle.values()) {
       const tooMany = this.#limit > 0 && this.size > this.#limit;
-      if (!tooMany && file.checkedAtMs > oldestMs) return;
-      this.#idle.delete(file.ino);
-      this.#watcher?.unknown(file.ino);
-      this.#end(file.version);
+      if (!tooMany && file.checkedAtMs > oldestMs) break;
+      this.#forget(file);
     }
+    this.#isEvicting = false;
   }
 }
 

@@ -179,12 +179,9 @@ export class Vfs implements FuseFileSystem {
    * A way for worker threads of the driver to answer look-ups and opens without this thread.
    *
    * @param direct - of the engine that this file system reads
-   * @returns undefined when it cannot keep what the options promise
    */
-  createShortcut(direct: DirectReads, libc: Libc): ShortcutHost | undefined {
+  createShortcut(direct: DirectReads, libc: Libc): ShortcutHost {
     const { options, clock, logger, metrics } = this.#parts;
-    // With an open-cache files are opened without asking the metadata, which only this thread can do.
-    if (options.openCacheMs > 0) return undefined;
     this.#shortcut = new MetaShortcut({
       direct,
       libc,

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { TestDaemon } from '../servers/daemons.ts';
+import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
 import { hasStock, startStockMount } from '../servers/stock.ts';
 import { waitUntil } from '../servers/wait-until.ts';
 import { startWriter, type WritableVolume, writableVolume } from '../servers/writable.ts';
@@ -24,12 +24,14 @@ const FILES = 40;
 const SOON_MS = 10_000;
 const folders = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'];
 /** Of files, in folders of their own. */
-const crowds = ['many', 'others'];
+const crowds = ['many', 'others', 'opened'];
 
 let volume: WritableVolume;
 let redis: Redis;
 let writer: TestDaemon;
 let reader: TestDaemon;
+/** Opens files that it knows without asking. */
+let opener: TestDaemon;
 const here = (name: string) => join(writer.mountpoint, name);
 const there = (name: string) => join(reader.mountpoint, name);
 
@@ -47,13 +49,17 @@ beforeAll(async () => {
     await mkdir(here(crowd));
     await Promise.all(names(crowd).map((name) => writeFile(here(name), 'old')));
   }
-  reader = await startWriter(volume, { name: 'reader' });
+  const args = ['--cache-dir', 'memory', '--memory-cache-size', '64', '--open-cache', '60'];
+  [reader, opener] = await Promise.all([
+    startWriter(volume, { name: 'reader' }),
+    startDaemon({ metaUrl: volume.metaUrl, name: 'opener', args: [...args, ...volume.args] }),
+  ]);
   const files = folders.flatMap((folder) => [`${folder}/file`, `${folder}/other`]);
   await untilHeld([...files, ...crowds.flatMap(names)]);
 });
 
 afterAll(async () => {
-  await Promise.all([writer?.stop(), reader?.stop()]);
+  await Promise.all([writer?.stop(), reader?.stop(), opener?.stop()]);
   redis?.disconnect();
   await volume?.stop();
 });
@@ -135,6 +141,27 @@ test('a name that was held here before it was renamed here is right soon, too', 
   expect((await stat(there('h/renamed'))).size).toBe(5);
   await unlink(here('h/renamed'));
   await soon(() => codeOf(there('h/renamed'))).toBe('ENOENT');
+});
+
+test('with --open-cache known files are opened without asking, until they change', async () => {
+  const paths = names('opened').map((name) => join(opener.mountpoint, name));
+  const read = () => Promise.all(paths.map((path) => readFile(path, 'utf8')));
+  const askedFor = () => opener.metric('juicefs_meta_ops_total', 'method="getattr"');
+  // What others have asked for is counted four times a second.
+  const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
+  await waitUntil('opens that ask nothing', async () => {
+    await pause();
+    const before = await askedFor();
+    await read();
+    await pause();
+    return (await askedFor()) === before;
+  });
+  for (const [index, name] of names('opened').entries()) {
+    await writeFile(here(name), `${index}`.padStart(3));
+    const path = join(opener.mountpoint, name);
+    await soon(() => readFile(path, 'utf8')).toBe(`${index}`.padStart(3));
+  }
+  expect(await read()).toEqual(names('opened').map((_, index) => `${index}`.padStart(3)));
 });
 
 test.skipIf(!hasStock)('what the original client changes is right soon', async () => {

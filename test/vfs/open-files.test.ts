@@ -50,8 +50,8 @@ describe('content versions', () => {
     const { files } = table(10);
     const known = files.open(INO, attrOf(at(2)), files.ticket());
     const slow = files.ticket();
-    const asked = { ino: INO, attr: attrOf(at(2)), ticket: slow };
-    const { file } = files.adopt({ ...asked, fileId: known.version.fileId });
+    const seen = { attr: attrOf(at(2)), ticket: slow };
+    const { file } = files.adopt({ ino: INO, seen, fileId: known.version.fileId });
     expect(file).toBe(known);
     expect(files.observe(INO, attrOf(at(1)), slow)).toMatchObject(at(2));
     expect(files.observe(INO, attrOf(at(3)), files.ticket())).toMatchObject(at(3));
@@ -68,10 +68,44 @@ describe('content versions', () => {
     const other = toIno(99n);
     files.open(other, attrOf(), files.ticket());
     expect(files.find(INO)).toBeUndefined();
-    const { file, opened } = files.adopt({ ino: INO, attr: attrOf(at(2)), fileId, ticket });
+    const seen = { attr: attrOf(at(2)), ticket };
+    const { file, opened } = files.adopt({ ino: INO, seen, fileId });
     expect([opened.fileId, opened.current]).toEqual([fileId, false]);
     expect(files.open(INO, attrOf(at(3)), later)).toBe(file);
     expect(file.attr).toMatchObject(at(3));
+  });
+
+  test('a file that another thread has opened meanwhile is not forgotten', () => {
+    const { files } = table(1);
+    const known = files.open(INO, attrOf(at(1)), files.ticket());
+    const { fileId } = known.version;
+    files.close(known, known.version);
+    const told: string[] = [];
+    files.watch({
+      asks: () => undefined,
+      known: ({ ino }) => void told.push(`known ${ino}`),
+      unknown: (ino) => {
+        told.push(`unknown ${ino}`);
+        if (ino === INO) files.adopt({ ino, seen: undefined, fileId });
+      },
+    });
+    const other = toIno(99n);
+    files.open(other, attrOf(), files.ticket());
+    expect(files.find(INO)).toBe(known);
+    expect(known).toMatchObject({ handles: 1, version: { current: true, handles: 1 } });
+    expect(told).toEqual(['known 99', `unknown ${INO}`, `known ${INO}`]);
+  });
+
+  test('what was heard of a file between asking and opening is not taken for checked', () => {
+    const { files } = table(10);
+    const [first, second] = [files.ticket(), files.ticket()];
+    files.doubt(INO);
+    const file = files.open(INO, attrOf(at(1)), first);
+    expect(file.isDoubted).toBe(true);
+    files.observe(INO, attrOf(at(1)), second);
+    expect(file.isDoubted).toBe(true);
+    files.observe(INO, attrOf(at(1)), files.ticket());
+    expect(file.isDoubted).toBe(false);
   });
 
   test('a file id is not given out again while a handle carries it', () => {

@@ -152,8 +152,9 @@ class World {
   catchUp(): void {
     for (const handle of this.foreign.splice(0)) {
       const { file, opened } = this.files.adopt({
-        ...{ ino: handle.file.ino, attr: this.#attr(handle.content) },
-        ...{ fileId: handle.opened.fileId, ticket: this.files.ticket() },
+        ino: handle.file.ino,
+        seen: { attr: this.#attr(handle.content), ticket: this.files.ticket() },
+        fileId: handle.opened.fileId,
       });
       this.adopted.push({ ...handle, file, opened });
       this.passthrough.adopted(file);

@@ -110,13 +110,16 @@ export class ChangeMarks {
     );
   }
 
+  /** Whether all changes that were confirmed a second before `nowMs` have been heard of. */
+  isAlive(nowMs: number): boolean {
+    if (Atomics.load(this.#words, ALIVE) === 0) return false;
+    const proven = Atomics.load(this.#words, PROVEN);
+    return unitsBetween(proven, toUnits(nowMs)) * UNIT_MS <= CHANGES_SILENCE_MAX_MS;
+  }
+
   /** Whether every change since `askedMs` would have left a mark that is still new. */
   #isCovered(askedMs: number, nowMs: number): boolean {
-    if (nowMs - askedMs > QUIET_MS - UNIT_MS) return false;
-    if (Atomics.load(this.#words, ALIVE) === 0) return false;
-    const now = toUnits(nowMs);
-    const provenMs = unitsBetween(Atomics.load(this.#words, PROVEN), now) * UNIT_MS;
-    if (provenMs > CHANGES_SILENCE_MAX_MS) return false;
+    if (nowMs - askedMs > QUIET_MS - UNIT_MS || !this.isAlive(nowMs)) return false;
     // It may be ahead by the unit that it was rounded up.
     const since = Atomics.load(this.#words, ALIVE_SINCE);
     return ((toUnits(askedMs) - since) | 0) >= 0;

@@ -4,6 +4,7 @@ import { DirectRequests } from '../../meta/redis/direct-requests.ts';
 import { machineMs } from '../../runtime/clock.ts';
 import { type Libc, loadLibc } from '../../runtime/system/libc.ts';
 import { inoHighOf, inoLowOf, isQuestion, nameOf, Opcode, opcodeOf } from './question.ts';
+import { KnownOpener } from './known-opener.ts';
 import { QuestionQueue } from './question-queue.ts';
 import type { ShortcutData } from './shortcut-data.ts';
 import { Switchboard } from './switchboard.ts';
@@ -25,6 +26,7 @@ class Asker implements RequestShortcut {
   readonly #questions: QuestionQueue;
   readonly #requests: DirectRequests;
   readonly #requestAddress: number;
+  readonly #opener: KnownOpener | undefined;
 
   constructor(libc: Libc, data: ShortcutData, line: number) {
     const own = data.lines[line];
@@ -37,10 +39,15 @@ class Asker implements RequestShortcut {
     this.#questions = QuestionQueue.attach(own.questions);
     this.#requests = new DirectRequests(data.keyPrefix);
     this.#requestAddress = libc.addressOf(this.#requests.bytes);
+    const { opening, root } = data;
+    const switchboard = this.#switchboard;
+    this.#opener =
+      opening && new KnownOpener(libc, { opening, root }, { ...own, line, switchboard });
   }
 
   take(frame: Uint8Array, words: Uint32Array, length: number): boolean {
     if (!isQuestion(frame, words, length)) return false;
+    if (opcodeOf(words) === Opcode.open && this.#opener?.open(words) === true) return true;
     const mayAsk = this.#switchboard.enter(this.#line);
     const isTaken = mayAsk && this.#questions.add(frame, length, this.#now());
     if (isTaken) this.#send(this.#write(frame, words, length));

@@ -8,8 +8,12 @@ const FLAGS = 1;
 const MTIME = 2;
 const CTIME = 5;
 const LENGTH = 8;
-const VALUE_WORDS = 10;
-const Flag = { opened: 1, believed: 2, opensElsewhere: 4 } as const;
+/** Behind what identifies the version. */
+const CHECKED = 10;
+const VALUE_WORDS = 11;
+const Flag = { opened: 1, believed: 2, opensElsewhere: 4, doubted: 8 } as const;
+/** Of the time in a word; times are compared modulo 2^32 of it. */
+const CHECKED_UNIT_MS = 64;
 /** The inode. */
 const KEY_WORDS = 2;
 /** Eight-way sets of so many seldom overflow with the files that are kept by default (10,000). */
@@ -29,6 +33,10 @@ interface VersionState {
   readonly believed: boolean;
   /** Only the main thread opens the file. */
   readonly opensElsewhere: boolean;
+  /** It may have changed since it was checked. */
+  readonly doubted: boolean;
+  /** When it was, by the machine's clock. */
+  readonly checkedMs: number;
 }
 
 /** Which content version each known file has, told by the main thread to the answering thread. */
@@ -66,7 +74,9 @@ export class FileTable {
     this.#values[FILE_ID] = version.fileId;
     const opened = version.opened ? Flag.opened : 0;
     const elsewhere = version.opensElsewhere ? Flag.opensElsewhere : 0;
-    this.#values[FLAGS] = opened | elsewhere | (version.believed ? Flag.believed : 0);
+    const doubted = version.doubted ? Flag.doubted : 0;
+    this.#values[FLAGS] = opened | elsewhere | doubted | (version.believed ? Flag.believed : 0);
+    this.#values[CHECKED] = Math.floor(version.checkedMs / CHECKED_UNIT_MS) | 0;
     writeWords(this.#key, 0, ino);
     this.#table.set(this.#key, this.#values);
   }
@@ -98,15 +108,36 @@ export class FileTable {
     if (found === 'absent') return 'unknown';
     if (found === 'unsure') return 'ask';
     writeVersion(this.#wanted, attr);
-    for (let word = MTIME; word < VALUE_WORDS; word++) {
+    for (let word = MTIME; word < CHECKED; word++) {
       if (this.#values[word] !== this.#wanted[word]) return 'ask';
     }
+    this.#take();
+    return 'same';
+  }
+
+  /**
+   * Looks for a file that nobody has changed since it was checked, as far as is known.
+   *
+   * @param checked - within the last `withinMs` before `nowMs`
+   * @returns whether there is one; then {@link fileId} and what follows it are set
+   */
+  find(inoLow: number, inoHigh: number, checked: { withinMs: number; nowMs: number }): boolean {
+    this.#key[0] = inoLow;
+    this.#key[1] = inoHigh;
+    if (this.#table.find(this.#key, this.#values) !== 'found') return false;
+    this.#take();
+    if (((this.#values[FLAGS] as number) & Flag.doubted) !== 0) return false;
+    const now = Math.floor(checked.nowMs / CHECKED_UNIT_MS);
+    const age = (now - (this.#values[CHECKED] as number)) | 0;
+    return age >= 0 && (age + 1) * CHECKED_UNIT_MS <= checked.withinMs;
+  }
+
+  #take(): void {
     this.fileId = (this.#values[FILE_ID] as number) >>> 0;
     const flags = this.#values[FLAGS] as number;
     this.wasOpened = (flags & Flag.opened) !== 0;
     this.isBelieved = (flags & Flag.believed) !== 0;
     this.opensElsewhere = (flags & Flag.opensElsewhere) !== 0;
-    return 'same';
   }
 }
 

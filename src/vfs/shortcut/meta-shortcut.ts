@@ -7,7 +7,7 @@ import type {
 } from '../../fuse/kernel/request-shortcut.ts';
 import { workerUrl } from '../../runtime/worker-url.ts';
 import type { DirectReads } from '../../meta/direct-reads.ts';
-import type { Clock, Timer } from '../../runtime/clock.ts';
+import { type Clock, machineMs, type Timer } from '../../runtime/clock.ts';
 import { withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Counter, Metrics } from '../../runtime/metrics.ts';
@@ -16,20 +16,23 @@ import type { Libc } from '../../runtime/system/libc.ts';
 import { FileType } from '../../posix/attr.ts';
 import type { Coherence } from '../coherent/coherence.ts';
 import type { Files } from '../files.ts';
-import type { OpenFiles } from '../open-files.ts';
+import type { OpenFile, OpenFiles } from '../open-files.ts';
 import type { VfsOptions } from '../options.ts';
 import type { ToldAttrs } from '../told-attrs.ts';
 import { FileTable } from './file-table.ts';
 import { Lines } from './lines.ts';
 import { type Note, Notes } from './note.ts';
 import { QuestionQueue } from './question-queue.ts';
-import type { AnswererData, AnswererMessage, ShortcutData } from './shortcut-data.ts';
+import type { AnswererData, AnswererMessage, OpeningData, ShortcutData } from './shortcut-data.ts';
 import { ShortcutStats } from './shortcut-stats.ts';
 import { StatsPublisher } from './stats-publisher.ts';
 import { Switchboard } from './switchboard.ts';
 
 /** Handle numbers at hand for the answering thread. */
 const HANDLES = 1024;
+/** The same for each worker, and notes of it. */
+const OWN_HANDLES = 1024;
+const OWN_NOTES = 2048;
 const HANDLE_SLOT_BYTES = 8;
 const REFRESH_MS = 250;
 const STOP_TIMEOUT_MS = 2000;
@@ -67,6 +70,7 @@ export class MetaShortcut implements ShortcutHost {
   readonly #stats = ShortcutStats.create();
   readonly #publisher: StatsPublisher;
   readonly #returned: Counter;
+  #own: readonly OwnRings[] = [];
   #switchboard: Switchboard | undefined;
   #paused = false;
   #lines: Lines | undefined;
@@ -83,16 +87,27 @@ export class MetaShortcut implements ShortcutHost {
       help: 'requests that the main thread answered after all',
     });
     openFiles.watch({
-      known: ({ ino, attr, version, decidedHere }) => {
-        const { fileId, opened, believed } = version;
-        const opensElsewhere = decidedHere === 'opens';
-        if (version.dirty || decidedHere === 'all') this.#table.setUnsure(ino);
-        else this.#table.set(ino, { ...attr, fileId, opened, believed, opensElsewhere });
+      known: (file) => this.#known(file),
+      unknown: (ino) => {
+        this.#table.remove(ino);
+        // A worker may have opened it with what was known.
+        if (this.#own.length > 0) this.catchUp();
       },
-      unknown: (ino) => this.#table.remove(ino),
       asks: (ticket) => this.#switchboard?.setTicket(ticket),
     });
     files.onForeignHandle(() => this.catchUp());
+  }
+
+  #known({ ino, attr, version, decidedHere, isDoubted, checkedAtMs }: OpenFile): void {
+    if (version.dirty || decidedHere === 'all') {
+      this.#table.setUnsure(ino);
+      return;
+    }
+    const { fileId, opened, believed } = version;
+    const opensElsewhere = decidedHere === 'opens';
+    const checkedMs = machineMs() - (this.#options.clock.nowMs() - checkedAtMs);
+    const state = { fileId, opened, believed, opensElsewhere, doubted: isDoubted, checkedMs };
+    this.#table.set(ino, { ...attr, ...state });
   }
 
   /** @see ShortcutHost.start */
@@ -104,7 +119,7 @@ export class MetaShortcut implements ShortcutHost {
     switchboard.pause(this.#paused);
     const lines = new Lines(device.workers, { ...this.#options, switchboard });
     this.#lines = lines;
-    const data = this.#dataFor(switchboard, lines);
+    const data = this.#dataFor(switchboard, lines, device.fd);
     this.#fillHandles();
     this.#startWorker(data, device);
     this.#refresh();
@@ -123,7 +138,12 @@ export class MetaShortcut implements ShortcutHost {
     });
     this.#worker = undefined;
     this.#lines?.close();
+    this.#publish();
+  }
+
+  #publish(): void {
     this.#publisher.publish();
+    for (const { publisher } of this.#own) publisher.publish();
   }
 
   /** Lets all requests come to the main thread, for whoever watches them, or ends that. */
@@ -135,14 +155,26 @@ export class MetaShortcut implements ShortcutHost {
   /** Takes note of everything that was answered so far. */
   catchUp(): void {
     this.#switchboard?.untilAnswered();
+    this.#takeAll(this.#notes);
+    for (const { notes, handles } of this.#own) {
+      // A worker opens many files a second, and the main thread hears of them when they are closed.
+      if (this.#takeAll(notes) > 0) this.#fill(handles);
+    }
+    this.#switchboard?.notesTaken();
+  }
+
+  /** @returns how many there were */
+  #takeAll(notes: Notes): number {
     const { files, coherence } = this.#options;
-    for (let note = this.#notes.take(); note !== undefined; note = this.#notes.take()) {
+    let count = 0;
+    for (let note = notes.take(); note !== undefined; note = notes.take()) {
+      count += 1;
       if (note.kind === 'told') this.#told(note);
       else if (note.kind === 'named') coherence.heldName(note.directory, note.name);
       else if (note.kind === 'opened') files.adopt(note);
       else files.abandon(note.handle);
     }
-    this.#switchboard?.notesTaken();
+    return count;
   }
 
   #told({ ino, attr, isHeld }: Note & { kind: 'told' }): void {
@@ -152,16 +184,36 @@ export class MetaShortcut implements ShortcutHost {
     told.noteEarlier(ino, attr, isHeld ? coherence.keepMs : undefined);
   }
 
-  #dataFor(switchboard: Switchboard, lines: Lines): ShortcutData {
+  #dataFor(switchboard: Switchboard, lines: Lines, deviceFd: number): ShortcutData {
     const { direct, options } = this.#options;
+    const mayOpen = options.openCacheMs > 0;
+    const own = lines.descriptors.map(() => createRings(this.#options.metrics));
+    if (mayOpen) this.#own = own;
     return {
       switchboard: switchboard.shared,
-      lines: lines.descriptors.map((fd) => ({ fd, questions: QuestionQueue.create().shared })),
+      lines: lines.descriptors.map((fd, index) => {
+        const { notes, handles, stats } = own[index] as OwnRings;
+        const rings = { notes: notes.shared, handles: handles.shared, stats: stats.shared };
+        return { fd, questions: QuestionQueue.create().shared, ...rings };
+      }),
+      opening: mayOpen ? this.#openingData(deviceFd) : undefined,
       keyPrefix: direct.keyPrefix,
       root: {
         low: Number(BigInt.asUintN(32, options.rootIno)),
         high: Number(BigInt.asUintN(32, options.rootIno >> 32n)),
       },
+    };
+  }
+
+  #openingData(deviceFd: number): OpeningData {
+    const { options, coherence, isReadOnly } = this.#options;
+    return {
+      deviceFd,
+      files: this.#table.shared,
+      marks: coherence.marks.shared,
+      openMs: options.openCacheMs,
+      directIo: options.directIo,
+      noFlush: isReadOnly,
     };
   }
 
@@ -226,16 +278,38 @@ export class MetaShortcut implements ShortcutHost {
   #refresh(): void {
     this.catchUp();
     this.#fillHandles();
-    this.#publisher.publish();
+    this.#publish();
     this.#timer = this.#options.clock.setTimer(REFRESH_MS, () => this.#refresh());
   }
 
   #fillHandles(): void {
-    for (let at = this.#handles.claim(); at !== -1; at = this.#handles.claim()) {
+    for (const { handles } of [{ handles: this.#handles }, ...this.#own]) this.#fill(handles);
+  }
+
+  #fill(handles: SlotRing): void {
+    for (let at = handles.claim(); at !== -1; at = handles.claim()) {
       const handle = this.#options.files.reserve();
       if (handle === undefined) return;
-      this.#handles.view.setUint32(at, handle, true);
-      this.#handles.push();
+      handles.view.setUint32(at, handle, true);
+      handles.push();
     }
   }
+}
+
+/** What one worker and the main thread share. */
+interface OwnRings {
+  readonly notes: Notes;
+  readonly handles: SlotRing;
+  readonly stats: ShortcutStats;
+  readonly publisher: StatsPublisher;
+}
+
+function createRings(metrics: Metrics): OwnRings {
+  const stats = ShortcutStats.create();
+  return {
+    notes: Notes.create(OWN_NOTES),
+    handles: SlotRing.create(HANDLE_SLOT_BYTES, OWN_HANDLES),
+    stats,
+    publisher: new StatsPublisher(stats, metrics, false),
+  };
 }

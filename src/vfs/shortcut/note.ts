@@ -2,6 +2,7 @@ import { decodeAttr } from '../../meta/attr-codec.ts';
 import type { Attr } from '../../posix/attr.ts';
 import { type Ino, toIno } from '../../posix/ino.ts';
 import { SlotRing } from '../../runtime/slot-ring.ts';
+import type { Adopted } from '../open-files.ts';
 
 /** Where the fields of a note lie. */
 const KIND = 0;
@@ -17,29 +18,19 @@ const NAME = 32;
 const SLOT_BYTES = 288;
 const SLOTS = 4096;
 
-const Kind = { told: 1, opened: 2, released: 3, named: 4 } as const;
+const Kind = { told: 1, opened: 2, released: 3, named: 4, reopened: 5 } as const;
 
 /** Longest stored attribute that fits: 81 bytes is what clients write at most. */
 export const NOTE_ATTR_BYTES_MAX = 96;
 
-/** What the answering thread has done. */
+/** What another thread has done. */
 export type Note =
   /** The kernel was told an attribute of a file, or one that it holds until it changes. */
   | { readonly kind: 'told'; readonly ino: Ino; readonly attr: Attr; readonly isHeld: boolean }
   /** The kernel was told a name that it holds until it changes. */
   | { readonly kind: 'named'; readonly directory: Ino; readonly name: Uint8Array }
-  /**
-   * A file was opened; `fileId` is what its handle carries, `ticket` tells which requests were made
-   * before its attribute was asked for (lower 32 bits).
-   */
-  | {
-      readonly kind: 'opened';
-      readonly ino: Ino;
-      readonly attr: Attr;
-      readonly handle: number;
-      readonly fileId: number;
-      readonly ticket: number;
-    }
+  /** A file was opened. */
+  | (Adopted & { readonly kind: 'opened'; readonly handle: number })
   /** The kernel did not take the answer to an open. */
   | { readonly kind: 'released'; readonly handle: number };
 
@@ -50,7 +41,7 @@ export interface StoredAttr {
   readonly length: number;
 }
 
-/** Notes of the answering thread for the main thread, in order. */
+/** Notes of one other thread for the main thread, in order. */
 export class Notes {
   readonly shared: SharedArrayBuffer;
   readonly #ring: SlotRing;
@@ -60,8 +51,9 @@ export class Notes {
     this.shared = ring.shared;
   }
 
-  static create(): Notes {
-    return new Notes(SlotRing.create(SLOT_BYTES, SLOTS));
+  /** @param slots - notes that fit, a power of two */
+  static create(slots = SLOTS): Notes {
+    return new Notes(SlotRing.create(SLOT_BYTES, slots));
   }
 
   static attach(shared: SharedArrayBuffer): Notes {
@@ -70,12 +62,12 @@ export class Notes {
 
   /** The main thread should take notes soon. */
   get areMany(): boolean {
-    return this.#ring.used > SLOTS / 2;
+    return this.#ring.used > this.#ring.slots / 2;
   }
 
   /** Whether two more notes fit. */
   get haveRoom(): boolean {
-    return this.#ring.used <= SLOTS - 2;
+    return this.#ring.used <= this.#ring.slots - 2;
   }
 
   /** @returns false when there is no room */
@@ -114,6 +106,16 @@ export class Notes {
     this.#ring.view.setUint32(at + TICKET, opened.ticket, true);
     this.#end(at, ino.low, ino.high);
     return true;
+  }
+
+  /** A file was opened with what was known of it. There must be room. */
+  reopened(ino: { low: number; high: number }, opened: { handle: number; fileId: number }): void {
+    const at = this.#ring.claim();
+    if (at === -1) throw new Error('a note without room');
+    this.#ring.view.setUint32(at + KIND, Kind.reopened, true);
+    this.#ring.view.setUint32(at + HANDLE, opened.handle, true);
+    this.#ring.view.setUint32(at + FILE_ID, opened.fileId, true);
+    this.#end(at, ino.low, ino.high);
   }
 
   /** There must be room. */
@@ -159,6 +161,8 @@ export class Notes {
     if (kind === Kind.released) return { kind: 'released', handle };
     const length = view.getUint32(at + ATTR_BYTES, true);
     const ino = toIno(view.getBigUint64(at + INO, true));
+    const fileId = view.getUint32(at + FILE_ID, true);
+    if (kind === Kind.reopened) return { kind: 'opened', ino, seen: undefined, handle, fileId };
     if (kind === Kind.named) {
       return { kind: 'named', directory: ino, name: bytes.slice(at + NAME, at + NAME + length) };
     }
@@ -166,8 +170,7 @@ export class Notes {
     if (attr === undefined) throw new Error('a note with an attribute that was decoded before');
     const isHeld = view.getUint32(at + IS_HELD, true) === 1;
     if (kind === Kind.told) return { kind: 'told', ino, attr, isHeld };
-    const fileId = view.getUint32(at + FILE_ID, true);
     const ticket = view.getUint32(at + TICKET, true);
-    return { kind: 'opened', ino, attr, handle, fileId, ticket };
+    return { kind: 'opened', ino, seen: { attr, ticket }, handle, fileId };
   }
 }

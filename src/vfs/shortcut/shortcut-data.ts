@@ -1,11 +1,37 @@
 /** What the threads of a shortcut are started with; all can be sent to another thread. */
 export interface ShortcutData {
   readonly switchboard: SharedArrayBuffer;
-  /** By worker thread: requests that wait for the server, and the descriptor of its connection. */
-  readonly lines: readonly { readonly questions: SharedArrayBuffer; readonly fd: number }[];
+  /** By worker thread. */
+  readonly lines: readonly LineData[];
+  /** Undefined: every open asks the server. */
+  readonly opening: OpeningData | undefined;
   readonly keyPrefix: string;
   /** The volume's inode of the mounted root, as two words. */
   readonly root: { readonly low: number; readonly high: number };
+}
+
+/** What one worker thread has of its own. */
+export interface LineData {
+  /** Requests that wait for the server. */
+  readonly questions: SharedArrayBuffer;
+  /** The descriptor of its connection. */
+  readonly fd: number;
+  /** What it has done by itself. */
+  readonly notes: SharedArrayBuffer;
+  /** Numbers of handles that it may give out. */
+  readonly handles: SharedArrayBuffer;
+  readonly stats: SharedArrayBuffer;
+}
+
+/** By what workers open files that are known. */
+export interface OpeningData {
+  readonly deviceFd: number;
+  readonly files: SharedArrayBuffer;
+  readonly marks: SharedArrayBuffer;
+  /** How long what is known of a file is used without asking. */
+  readonly openMs: number;
+  readonly directIo: boolean;
+  readonly noFlush: boolean;
 }
 
 /** What the answering thread is started with beside. */

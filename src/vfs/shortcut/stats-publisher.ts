@@ -3,14 +3,17 @@ import { SessionMetrics } from '../../fuse/kernel/session-metrics.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import type { MethodTotals, ShortcutStats } from './shortcut-stats.ts';
 
-/** Carries what the answering thread counts over to the metrics of requests and metadata calls. */
+/** Carries what another thread counts over to the metrics of requests and metadata calls. */
 export class StatsPublisher {
   readonly #stats: ShortcutStats;
   readonly #metrics: Metrics;
   readonly #session: SessionMetrics;
+  readonly #asks: boolean;
   #before: MethodTotals[];
 
-  constructor(stats: ShortcutStats, metrics: Metrics) {
+  /** @param asks - whether each request was a question to the metadata */
+  constructor(stats: ShortcutStats, metrics: Metrics, asks = true) {
+    this.#asks = asks;
     this.#stats = stats;
     this.#metrics = metrics;
     this.#session = new SessionMetrics(metrics);
@@ -28,6 +31,7 @@ export class StatsPublisher {
     const { method } = now;
     if (now.count === before.count) return;
     observeDurations(this.#session.duration(method), now.durations, before.durations);
+    if (!this.#asks) return;
     const labels = { method: method === 'open' ? 'getattr' : method };
     const calls = { name: 'meta_ops_total', help: 'metadata calls', labels };
     this.#metrics.counter(calls).add(now.count - before.count);

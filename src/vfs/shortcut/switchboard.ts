@@ -2,6 +2,7 @@
 const STRIDE = 16;
 const STATE = 0;
 const BUSY = 1;
+const OPENING = 2;
 /** Common words, before those of the connections. */
 const COMMON_WORDS = 32;
 const STOP = 0;
@@ -75,9 +76,20 @@ export class Switchboard {
     Atomics.store(this.#words, ANSWERING, 0);
   }
 
-  /** Main thread: waits for an answer that is being sent, a few microseconds at most. */
+  /** Worker: like {@link beginAnswer}, for what it answers by itself. @returns whether it may */
+  beginOpen(line: number): boolean {
+    Atomics.store(this.#words, COMMON_WORDS + line * STRIDE + OPENING, 1);
+    return Atomics.load(this.#words, PAUSED) === 0;
+  }
+
+  endOpen(line: number): void {
+    Atomics.store(this.#words, COMMON_WORDS + line * STRIDE + OPENING, 0);
+  }
+
+  /** Main thread: waits for answers that are being sent, a few microseconds at most. */
   untilAnswered(): void {
     this.#whileSet(ANSWERING);
+    for (let at = COMMON_WORDS; at < this.#words.length; at += STRIDE) this.#whileSet(at + OPENING);
   }
 
   /** Main thread: a metadata request with this ticket is about to be made. */

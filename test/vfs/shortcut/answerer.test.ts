@@ -43,6 +43,7 @@ beforeEach(() => {
   const data = {
     switchboard: Switchboard.create(1).shared,
     lines: [],
+    opening: undefined,
     keyPrefix: '',
     root: { low: 1, high: 0 },
     deviceFd: -1,
@@ -69,7 +70,8 @@ function storedAttr(length: number, seconds = 1000): Buffer {
 
 function known(stored: Buffer, opened: boolean, believed = false, opensElsewhere = false): void {
   const attr = decodeAttr(stored) as Attr;
-  const state = { fileId: FILE_ID, opened, believed, opensElsewhere };
+  const checked = { doubted: false, checkedMs: 0 };
+  const state = { fileId: FILE_ID, opened, believed, opensElsewhere, ...checked };
   table.set(toIno(BigInt(INO)), { ...attr, ...state });
 }
 
@@ -105,7 +107,7 @@ describe('an open', () => {
     expect(answer.readUInt32LE(OPEN_FLAGS) & KEEP_CACHE).toBe(KEEP_CACHE);
     expect(notes.take()).toMatchObject({
       ...{ kind: 'opened', ino: toIno(BigInt(INO)), handle: HANDLE },
-      ...{ fileId: FILE_ID, ticket: TICKET },
+      ...{ fileId: FILE_ID, seen: { ticket: TICKET } },
     });
   });
 
