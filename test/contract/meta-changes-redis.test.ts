@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Changes } from '../../src/meta/change-stream.ts';
 import type { WritableEngine } from '../../src/meta/writable-engine.ts';
 import { ROOT_INO } from '../../src/posix/ino.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { waitUntil } from '../servers/wait-until.ts';
@@ -133,6 +133,26 @@ describe('changes of a volume in Redis', () => {
     await client.set('i78', 'again');
     await untilProven();
     expect(heard.attrs).toContain(78n);
+  });
+
+  test('are lost when the server is silent while we get to run late each time, too', async () => {
+    const setTimer: Clock['setTimer'] = (delayMs, run) => systemClock.setTimer(delayMs + 60, run);
+    const clock = { ...systemClock, setTimer };
+    // So long that it cannot be the connection's own silence that is noticed.
+    const late = testEngine(redis.url, { clock, deadlineMs: 600_000 });
+    await late.start();
+    const lately = new Heard();
+    const stop = late.changes?.subscribe(lately);
+    try {
+      await waitUntil('the stream to live', () => lately.proofs > 3);
+      expect(lately.losses).toBe(0);
+      redis.freeze();
+      await waitUntil('the silence to be noticed', () => lately.losses > 0, 20_000);
+    } finally {
+      redis.thaw();
+      stop?.();
+      await late.stop();
+    }
   });
 
   test('end with the subscription', async () => {

@@ -15,8 +15,6 @@ const PING_EVERY_MS = 250;
 const LOOK_EVERY_MS = 50;
 /** So old a last proof may get: by the next look and the end of the connection it is older. */
 const PROOF_AGE_MAX_MS = CHANGES_SILENCE_MAX_MS - 2 * LOOK_EVERY_MS;
-/** A look that comes so late says that we did not get to run: the server's words wait to be read. */
-const STALLED_MS = LOOK_EVERY_MS;
 
 /** What is connected to, and whose keys are tracked. */
 export interface TrackingOptions {
@@ -43,7 +41,12 @@ export class TrackingConnection {
   #timer: Timer | undefined;
   #provenAtMs = 0;
   #pingedAtMs = 0;
-  #lookAtMs = 0;
+  /** When the next look is due. */
+  #lookAtMs = Number.POSITIVE_INFINITY;
+  /** By how much looks came late, in all: we did not get to run, and the server's words wait to be read. */
+  #stalledMs = 0;
+  /** What that was when the last proof was asked for. */
+  #provenStalledMs = 0;
   #isOver = false;
 
   constructor(options: TrackingOptions, listener: ChangeListener) {
@@ -88,13 +91,14 @@ export class TrackingConnection {
     await client.subscribe(CHANNEL);
     const atMs = this.#clock.nowMs();
     await client.ping();
-    this.#onPong(atMs);
+    this.#onPong(atMs, 0);
     this.#look(client);
   }
 
-  #onPong(atMs: number): void {
+  #onPong(atMs: number, stalledMs: number): void {
     if (this.#isOver) return;
-    this.#provenAtMs = Math.max(this.#provenAtMs, atMs);
+    this.#provenAtMs = atMs;
+    this.#provenStalledMs = stalledMs;
     this.#listener.proven(this.#provenAtMs);
   }
 
@@ -102,15 +106,16 @@ export class TrackingConnection {
   #look(client: Redis): void {
     if (this.#isOver) return;
     const nowMs = this.#clock.nowMs();
-    const wasStalled = nowMs - this.#lookAtMs > STALLED_MS && this.#lookAtMs > 0;
-    if (nowMs - this.#provenAtMs > PROOF_AGE_MAX_MS && !wasStalled) {
+    this.#stalledMs += Math.max(0, nowMs - this.#lookAtMs);
+    const stalledMs = this.#stalledMs;
+    if (nowMs - this.#provenAtMs - (stalledMs - this.#provenStalledMs) > PROOF_AGE_MAX_MS) {
       this.#end(new MetaError('unavailable', 'Redis: no answer on the connection for changes'));
       return;
     }
     if (nowMs - this.#pingedAtMs >= PING_EVERY_MS) {
       this.#pingedAtMs = nowMs;
       client.ping().then(
-        () => this.#onPong(nowMs),
+        () => this.#onPong(nowMs, stalledMs),
         (error: unknown) => this.#end(error as Error),
       );
     }
