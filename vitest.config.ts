@@ -26,6 +26,7 @@ const BESIDE_OTHERS = [
   'fuse-backing',
   'fuse-extents',
   'fuse-native',
+  'load',
   'meta-fixtures',
   'meta-redis-places',
   'meta-sqlite',

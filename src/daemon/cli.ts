@@ -9,6 +9,7 @@ import { describeFormat } from './format-command.ts';
 import { describeFsck } from './fsck-command.ts';
 import { describeGc } from './gc-command.ts';
 import { printInfo } from './info-command.ts';
+import { describeLoad } from './load-command.ts';
 import { describeMount } from './mount-command.ts';
 import { defaultCacheDir, defaultLog, type RawOptions, toMountConfig } from './mount-config.ts';
 import { type DrainOptions, drain } from './drain-command.ts';
@@ -105,16 +106,22 @@ function buildProgram(): Command {
     .action((target: string, options: { json?: boolean }) =>
       printInfo(target, { json: options.json === true }),
     );
+  describeVolumeTools(program);
+  describeWarmup(program.command('warmup'));
+  return program;
+}
+
+/** What is done to a volume, or asked of it, that needs no mount. */
+function describeVolumeTools(program: Command): void {
   describeClone(program.command('clone'));
   describeSummary(program.command('summary'));
   describeRmr(program.command('rmr'));
   describeQuota(program.command('quota'));
   describeDump(program.command('dump'));
+  describeLoad(program.command('load'));
   describeFsck(program.command('fsck'));
   describeGc(program.command('gc'));
   describeDestroy(program.command('destroy'));
-  describeWarmup(program.command('warmup'));
-  return program;
 }
 
 function describeWarmup(command: Command): void {

@@ -41,3 +41,29 @@ function escaped(part: Uint8Array): string {
     '',
   );
 }
+
+const ESCAPED = /%[0-9A-F]{2}/;
+
+/** The inverse of {@link dumpText}. Text that only looks like an escape is taken as it is. */
+export function dumpBytes(text: string): Uint8Array {
+  const bytes = Buffer.from(text, 'utf8');
+  if (!ESCAPED.test(text)) return bytes;
+  let size = 0;
+  for (let at = 0; at < bytes.byteLength; at += 1, size += 1) {
+    const value = bytes[at] === PERCENT ? hexByte(bytes, at + 1) : undefined;
+    bytes[size] = value ?? bytes[at] ?? 0;
+    if (value !== undefined) at += 2;
+  }
+  return bytes.subarray(0, size);
+}
+
+function hexByte(bytes: Uint8Array, at: number): number | undefined {
+  const [high, low] = [hexDigit(bytes[at]), hexDigit(bytes[at + 1])];
+  return high === undefined || low === undefined ? undefined : high * 16 + low;
+}
+
+/** Upper-case digits only, as original clients have it. */
+function hexDigit(code = 0): number | undefined {
+  if (code >= 0x30 && code <= 0x39) return code - 0x30;
+  return code >= 0x41 && code <= 0x46 ? code - 0x41 + 10 : undefined;
+}

@@ -2,6 +2,7 @@ import { CHUNK_BYTES } from '../block/geometry.ts';
 import type { AclRule } from '../meta/acl.ts';
 import { allXattrs, type Xattr } from '../meta/all-xattrs.ts';
 import type { DirEntry } from '../meta/engine.ts';
+import { REMOVED } from '../meta/secrets.ts';
 import type { WritableEngine } from '../meta/writable-engine.ts';
 import { directoryEntries } from '../meta/write/directory-entries.ts';
 import { type Attr, FileType } from '../posix/attr.ts';
@@ -28,7 +29,6 @@ export interface VolumeDumpParts {
 const BATCH = 64;
 const DELETED_MAX = Number.MAX_SAFE_INTEGER;
 const INDENT = '  ';
-const REMOVED = 'removed';
 const SECRETS = ['SecretKey', 'SessionToken'] as const;
 const TYPE_NAMES: Readonly<Record<FileType, string>> = {
   [FileType.file]: 'regular',
@@ -82,7 +82,11 @@ export class VolumeDump {
       );
     const owners = async (kind: 'user' | 'group') => {
       const found = isWhole ? await scans.ownerQuotas(kind, signal) : [];
-      return found.length === 0 ? undefined : limits(found.map(({ id, quota }) => [id, quota]));
+      // Of all others only the usage is kept, which is counted anew.
+      const limited = found.filter(
+        ({ quota }) => quota.maxBytes !== -1n || quota.maxInodes !== -1n,
+      );
+      return limited.length === 0 ? undefined : limits(limited.map(({ id, quota }) => [id, quota]));
     };
     return {
       Setting: await this.#setting(),

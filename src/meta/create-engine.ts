@@ -2,10 +2,13 @@ import type { EngineContext } from './engine-context.ts';
 import { MetaError } from './engine.ts';
 import type { Environment } from './password.ts';
 import { RedisEngine } from './redis/redis-engine.ts';
+import { RedisLoader } from './redis/redis-loader.ts';
 import { RedisSetting } from './redis/redis-setting.ts';
 import type { SettingStore } from './setting-store.ts';
 import { SqliteEngine } from './sqlite/sqlite-engine.ts';
+import { SqliteLoader } from './sqlite/sqlite-loader.ts';
 import { SqliteSetting } from './sqlite/sqlite-setting.ts';
+import type { VolumeLoader } from './volume-loader.ts';
 import type { WritableEngine } from './writable-engine.ts';
 
 /** Longest time of one metadata call, retries included, unless told otherwise. */
@@ -46,6 +49,18 @@ export function createSettingStore(url: string, options: CreateEngineOptions): S
   return familyOf(url) === 'redis'
     ? new RedisSetting(url, env, context)
     : new SqliteSetting(url, context);
+}
+
+/**
+ * Makes what makes a volume from a dump in an empty database.
+ *
+ * @throws MetaError `bad-url`
+ */
+export function createVolumeLoader(url: string, options: CreateEngineOptions): VolumeLoader {
+  const { env, deadlineMs = META_DEADLINE_MS, ...rest } = options;
+  return familyOf(url) === 'redis'
+    ? new RedisLoader(url, env, { ...rest, deadlineMs })
+    : new SqliteLoader(url);
 }
 
 function familyOf(url: string): 'redis' | 'sqlite' {

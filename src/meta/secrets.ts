@@ -6,7 +6,7 @@ const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** Stands in place of a secret that a dump has left out. */
-const REMOVED = 'removed';
+export const REMOVED = 'removed';
 
 /**
  * Opens a secret that is stored in a setting: base64 of nonce, AES-128-GCM cipher text and tag,
@@ -36,12 +36,13 @@ export function decryptSecret(uuid: string, stored: string, field: string): stri
 }
 
 /**
- * Seals a secret so that {@link decryptSecret} opens it.
+ * Seals a secret so that {@link decryptSecret} opens it. In place of one that was removed stays that
+ * it was.
  *
  * @param random - must be fit for keys
  */
 export function encryptSecret(uuid: string, plain: string, random: Random): string {
-  if (plain === '') return '';
+  if (plain === '' || plain === REMOVED) return plain;
   const nonce = random.bytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-128-gcm', keyOf(uuid), nonce);
   const sealed = [cipher.update(plain, 'utf8'), cipher.final()];

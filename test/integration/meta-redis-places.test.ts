@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Cluster, Redis } from 'ioredis';
@@ -14,6 +14,7 @@ import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { systemRandom } from '../../src/runtime/random.ts';
 import { expectEntries, expectListings } from '../contract/meta-engine-manifest.ts';
 import { testEngine } from '../contract/meta-engine-options.ts';
+import { runHere } from '../servers/cli-here.ts';
 import { fixtureDir, loadFixture, type LoadedFixture } from '../servers/fixtures.ts';
 import { freePort } from '../servers/free-port.ts';
 import { startRedisCluster } from '../servers/redis-cluster.ts';
@@ -48,6 +49,23 @@ async function expectWrites(engine: WritableEngine): Promise<void> {
       expect(await engine.getxattr(ROOT_INO, name, signal)).toBeUndefined();
     }),
   );
+}
+
+/** Commands that take or bring all keys of a volume. */
+async function expectCommands(metaUrl: string): Promise<void> {
+  const dir = await makeTempDir('commands');
+  const origin = ['--storage', 'file', '--bucket', `${dir}/objects/`];
+  const done = { status: 0, stderr: '' };
+  expect(await runHere(['format', metaUrl, 'volume', ...origin])).toMatchObject(done);
+  const dump = join(dir, 'dump.json');
+  expect(await runHere(['dump', metaUrl, dump])).toMatchObject(done);
+  const uuid = (await readFile(join(dir, 'objects/volume/juicefs_uuid'), 'utf8')).trim();
+  const held = await runHere(['load', metaUrl, dump]);
+  expect(held.stderr).toContain('holds the volume volume already');
+  expect(await runHere(['destroy', metaUrl, uuid, '--yes'])).toMatchObject(done);
+  expect(await runHere(['load', metaUrl, dump])).toMatchObject(done);
+  const status = await runHere(['config', metaUrl]);
+  expect(JSON.parse(status.stdout)).toMatchObject({ Name: 'volume', UUID: uuid });
 }
 
 describe('places where Redis can be', () => {
@@ -193,6 +211,7 @@ describe('places where Redis can be', () => {
     const other = testEngine(cluster.url);
     await expect(other.start()).rejects.toMatchObject({ code: 'no-volume' });
     await source.stop();
+    await expectCommands(cluster.url.replace(/\/0$/, '/5'));
     await cluster.stop();
   });
 
