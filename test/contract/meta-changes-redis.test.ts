@@ -155,6 +155,15 @@ describe('changes of a volume in Redis', () => {
     }
   });
 
+  test('are not listened to when there are too many', async () => {
+    for (let made = 0; heard.losses === 0 && made < 5_000; made += 1) await client.set('i5', made);
+    await waitUntil('the loss', () => heard.losses === 1);
+    expect(heard.changes.length).toBeGreaterThan(500);
+    const clients = async () => String(await client.client('LIST', 'TYPE', 'PUBSUB')).trim();
+    await waitUntil('the connection to end', async () => (await clients()) === '');
+    expect(heard.isAlive).toBe(false);
+  });
+
   test('end with the subscription', async () => {
     end();
     const { proofs } = heard;

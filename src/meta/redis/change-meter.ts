@@ -1,19 +1,24 @@
-import type { Logger } from '../../runtime/logger.ts';
+import { LogThrottle } from '../../runtime/log-throttle.ts';
+import type { LogFields, Logger } from '../../runtime/logger.ts';
 import type { Counter, Gauge } from '../../runtime/metrics.ts';
 import type { Changes } from '../change-stream.ts';
 import type { EngineContext } from '../engine-context.ts';
 
+/** Between two lines that say the same. */
+const LINE_EVERY_MS = 300_000;
+
 /** Counts and logs how a stream of changes fares. */
 export class ChangeMeter {
   readonly #logger: Logger;
+  readonly #throttle: LogThrottle;
   readonly #alive: Gauge;
   readonly #lost: Counter;
   readonly #heard: Counter;
   #isAlive = false;
-  #saidRefused = false;
 
-  constructor({ logger, metrics }: EngineContext) {
+  constructor({ clock, logger, metrics }: EngineContext) {
     this.#logger = logger;
+    this.#throttle = new LogThrottle(clock, LINE_EVERY_MS);
     const named = (name: string, help: string) => ({ name, help });
     this.#alive = metrics.gauge(named('meta_changes_alive', 'whether the server tells of changes'));
     this.#lost = metrics.counter(
@@ -36,28 +41,23 @@ export class ChangeMeter {
   proven(): void {
     if (this.#isAlive) return;
     this.#isAlive = true;
-    this.#saidRefused = false;
     this.#alive.set(1);
-    this.#logger.info({}, 'the metadata server tells of changes');
+    this.#say({}, 'the metadata server tells of changes');
   }
 
-  /** @param isRefused - the server does not do this */
-  ended(error: Error, isRefused: boolean): void {
-    const wasAlive = this.#isAlive;
+  ended(error: Error): void {
+    if (this.#isAlive) this.#lost.add();
     this.stopped();
-    if (wasAlive) {
-      this.#lost.add();
-      this.#logger.warn({ error: error.message }, 'the metadata server tells of no changes now');
-    } else if (isRefused && !this.#saidRefused) {
-      this.#saidRefused = true;
-      const what =
-        'the metadata server tells of no changes: names and attributes are asked for again';
-      this.#logger.info({ error: error.message }, what);
-    }
+    this.#say({ error: error.message }, 'the metadata server tells of no changes');
   }
 
   stopped(): void {
     this.#isAlive = false;
     this.#alive.set(0);
+  }
+
+  #say(fields: LogFields, what: string): void {
+    const leftOut = this.#throttle.admit(what);
+    if (leftOut !== undefined) this.#logger.info({ ...fields, leftOut }, what);
   }
 }

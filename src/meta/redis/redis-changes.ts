@@ -4,12 +4,14 @@ import { ChangeMeter } from './change-meter.ts';
 import type { ClientCache } from './client-cache.ts';
 import { isErrorReply, toMetaError } from './redis-errors.ts';
 import type { RedisUrl } from './redis-url.ts';
-import { TrackingConnection, type TrackingOptions } from './tracking-connection.ts';
+import { BusyError, TrackingConnection, type TrackingOptions } from './tracking-connection.ts';
 
 const FIRST_PAUSE_MS = 50;
 const PAUSE_MAX_MS = 1_000;
 /** A server that said no (it is old, or does not allow it) may be another one later. */
 const REFUSED_PAUSE_MS = 60_000;
+/** Nobody listens for so long when there are too many changes. */
+const BUSY_PAUSE_MS = 30_000;
 
 /**
  * The changes of a volume as Redis (6 or later) tells them to clients that cache: the names of all keys
@@ -62,11 +64,16 @@ export class RedisChanges implements ChangeStream {
       const error = await connection.run(signal);
       if (meter.isAlive) listener.lost();
       if (signal.aborted) break;
-      const isRefused = isErrorReply(error) && !toMetaError(error).retryable;
-      meter.ended(error, isRefused);
-      await sleep(clock, isRefused ? REFUSED_PAUSE_MS : pauseMs, signal).catch(() => undefined);
+      meter.ended(error);
+      await sleep(clock, pauseAfter(error) ?? pauseMs, signal).catch(() => undefined);
       pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS);
     }
     meter.stopped();
   }
+}
+
+/** @returns undefined when it may work again at once */
+function pauseAfter(error: Error): number | undefined {
+  if (error instanceof BusyError) return BUSY_PAUSE_MS;
+  return isErrorReply(error) && !toMetaError(error).retryable ? REFUSED_PAUSE_MS : undefined;
 }

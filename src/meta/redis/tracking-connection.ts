@@ -4,6 +4,7 @@ import { abortReason, withDeadline } from '../../runtime/deadline.ts';
 import { type ChangeListener, CHANGES_SILENCE_MAX_MS } from '../change-stream.ts';
 import type { EngineContext } from '../engine-context.ts';
 import { MetaError } from '../engine.ts';
+import { MessageRate } from './message-rate.ts';
 import { createRedisClient, type RedisClient } from './redis-connect.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import type { RedisUrl } from './redis-url.ts';
@@ -26,6 +27,9 @@ export interface TrackingOptions {
   readonly silenceMaxMs: number;
 }
 
+/** So many changes are made that listening to them costs more than it spares. */
+export class BusyError extends MetaError {}
+
 /**
  * One connection that hears of changes until it is lost. It asks for the names of keys to be sent to
  * itself, so that there is no other one which could be lost alone.
@@ -37,6 +41,7 @@ export class TrackingConnection {
   readonly #options: TrackingOptions;
   readonly #listener: ChangeListener;
   readonly #clock: Clock;
+  readonly #rate = new MessageRate();
   readonly #ended = Promise.withResolvers<Error>();
   #timer: Timer | undefined;
   #provenAtMs = 0;
@@ -128,6 +133,8 @@ export class TrackingConnection {
     if (this.#isOver) return;
     if (Array.isArray(keys)) this.#listener.changed(changesOf(keys, this.#options.keys));
     else this.#listener.lost();
+    if (!this.#rate.note(this.#clock.nowMs())) return;
+    this.#end(new BusyError('unavailable', 'Redis: too many changes to listen to'));
   }
 
   #end(error: Error): void {
