@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { compareClientVersions, parseClientVersion } from '../meta/client-version.ts';
+import { createQuotas } from '../meta/create-writer.ts';
 import { changeFrom, changeSetting } from '../meta/new-setting.ts';
 import { parseSetting } from '../meta/parse-setting.ts';
 import { readSettingText, type SettingFieldsByName } from '../meta/setting-text.ts';
@@ -63,9 +64,18 @@ async function config(metaUrl: string, given: GivenFlags): Promise<void> {
     if (changed.length > 0) {
       if (given['force'] !== true) await check({ metaUrl, old, setting, changed, given }, context);
       await settings.store(change, context.signal);
+      if (change.dropOwnerUsage) await countOwners(metaUrl, context);
     }
     process.stdout.write(`${given['json'] === true ? goJson(changed, 2) : textOf(changed)}\n`);
   });
+}
+
+/** Clients that have the volume mounted charge by themselves from their next heartbeat on. */
+async function countOwners(metaUrl: string, context: OneShot): Promise<void> {
+  const engine = await openMeta(metaUrl, context);
+  const parts = { ...context, engine, sid: () => undefined };
+  const { owners } = await createQuotas(parts, context.signal);
+  await owners.countAll(context.signal);
 }
 
 interface Checked {

@@ -3,7 +3,6 @@ import { createQuotas } from '../meta/create-writer.ts';
 import { changeFrom, changeSetting } from '../meta/new-setting.ts';
 import { readSettingText } from '../meta/setting-text.ts';
 import type { QuotaOwner } from '../meta/write/owner-quota.ts';
-import type { OwnerQuotas } from '../meta/write/owner-quotas.ts';
 import { CodedError } from '../runtime/coded-error.ts';
 import { DirQuotaBook } from './dir-quota-book.ts';
 import { type OneShot, runOneShot } from './one-shot.ts';
@@ -66,8 +65,8 @@ export function describeQuota(command: Command): void {
   ]);
   add('delete', 'take the limits off a directory, user or group', async ({ books }) => [
     await one(books).remove(),
-  ]);
-  add('list', 'show all limits', list);
+  ]).alias('del');
+  add('list', 'show all limits', list).alias('ls');
   add('check', 'count what there is: of all directories with limits, and everybody', check).option(
     '--repair',
     'store what was counted',
@@ -92,7 +91,8 @@ async function run(
     if (!isOwner) {
       books.push(await DirQuotaBook.open(meta, quotas.dirs, target?.path, signal));
     }
-    if (isOwner && isFirst) await countAll(quotas.owners, signal);
+    // Clients that have the volume mounted charge by themselves from their next heartbeat on.
+    if (isOwner && isFirst) await quotas.owners.countAll(signal);
     if (isOwner || (target === undefined && (await meta.loadSetting(signal)).userGroupQuota)) {
       books.push(new OwnerQuotaBook(quotas.owners, isOwner ? target : undefined, signal));
     }
@@ -173,9 +173,4 @@ async function switchOn(
   const after = changeSetting(fields, { [field]: true }, context.random);
   await settings.store(changeFrom(before, after), context.signal);
   return true;
-}
-
-/** Clients that have the volume mounted charge by themselves from their next heartbeat on. */
-async function countAll(quotas: OwnerQuotas, signal: AbortSignal): Promise<void> {
-  for (const each of await quotas.check(signal)) await quotas.repair(each, signal);
 }

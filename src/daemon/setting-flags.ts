@@ -29,6 +29,8 @@ const COUNT_MAX = Number.MAX_SAFE_INTEGER;
 
 const text = (value: string | boolean) => String(value);
 const flag = (value: string | boolean) => value === true;
+const truth = (value: string | boolean, words: string) =>
+  value === true || parseChoice(optionOf(words), text(value), ['true', 'false']) === 'true';
 const whole = (max: number) => (value: string | boolean, words: string) =>
   parseWhole(optionOf(words), String(value), { min: 0, max });
 
@@ -117,9 +119,11 @@ const CLIENTS: readonly SettingFlag[] = [
   },
   {
     ...{ words: '--dir-stats [BOOL]', help: 'keep statistics of directories; quotas need them' },
-    field: 'DirStats',
-    read: (value, words) =>
-      value === true || parseChoice(optionOf(words), text(value), ['true', 'false']) === 'true',
+    ...{ field: 'DirStats', read: truth },
+  },
+  {
+    ...{ words: '--user-group-quota [BOOL]', help: 'keep the usage of users and groups' },
+    ...{ field: 'UserGroupQuota', read: truth },
   },
 ];
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runHere } from '../servers/cli-here.ts';
 import { runCli } from '../servers/cli.ts';
 import { type RedisServer, startRedis } from '../servers/redis.ts';
 import { hasStock, runStock } from '../servers/stock.ts';
@@ -51,9 +52,15 @@ describe.each(['redis', 'sqlite'] as const)('the setting of a volume on %s', (en
 
   test.skipIf(!hasStock)('is changed as the original client changes it', async () => {
     const stored: string[] = [];
-    for (const [number, run] of [runCli, runStock].entries()) {
+    for (const [number, run] of [runHere, runStock].entries()) {
       const metaUrl = urlOf(2 + number);
-      await runCli(['format', metaUrl, 'volume', '--bucket', join(dir, `${engine}-${2 + number}`)]);
+      await runHere([
+        'format',
+        metaUrl,
+        'volume',
+        '--bucket',
+        join(dir, `${engine}-${2 + number}`),
+      ]);
       const words = ['config', metaUrl, '--yes', ...LIMITS, ...CLIENTS, ...KEYS];
       expect(await run(words)).toMatchObject({ status: 0 });
       stored.push(masked(await settingOf(metaUrl)));
@@ -67,14 +74,14 @@ describe.each(['redis', 'sqlite'] as const)('the setting of a volume on %s', (en
     const metaUrl = urlOf(4);
     const bucket = join(dir, `${engine}-4`);
     const more = ['--trash-days', '0', '--secret-key', 'hidden'];
-    await runCli(['format', metaUrl, 'volume', '--bucket', bucket, ...more]);
+    await runHere(['format', metaUrl, 'volume', '--bucket', bucket, ...more]);
     const words = ['config', metaUrl, '--trash-days', '2'];
-    const changed = await runCli([...words, '--json']);
+    const changed = await runHere([...words, '--json']);
     expect(JSON.parse(changed.stdout)).toEqual([{ field: 'TrashDays', before: 0, after: 2 }]);
-    expect((await runCli(words)).stdout).toContain('nothing was changed');
-    const shown = await runCli(['config', metaUrl]);
+    expect((await runHere(words)).stdout).toContain('nothing was changed');
+    const shown = await runHere(['config', metaUrl]);
     expect(JSON.parse(shown.stdout)).toMatchObject({ SecretKey: 'removed', TrashDays: 2 });
-    expect(await runCli(['summary', metaUrl, '/.trash'])).toMatchObject({ status: 0 });
+    expect(await runHere(['summary', metaUrl, '/.trash'])).toMatchObject({ status: 0 });
   });
 });
 
@@ -83,9 +90,9 @@ test('what is dangerous is asked for, what makes no sense is refused, and nothin
     [`sqlite3://${join(dir, `${name}.db`)}`, join(dir, name)] as const;
   const [metaUrl, bucket] = place('asked');
   const [otherUrl, otherBucket] = place('other');
-  await runCli(['format', metaUrl, 'volume', '--bucket', bucket, '--enable-acl']);
-  await runCli(['format', otherUrl, 'volume', '--bucket', otherBucket]);
-  await runCli(['quota', 'set', metaUrl, '--path', '/', '--inodes', '9']);
+  await runHere(['format', metaUrl, 'volume', '--bucket', bucket, '--enable-acl']);
+  await runHere(['format', otherUrl, 'volume', '--bucket', otherBucket]);
+  await runHere(['quota', 'set', metaUrl, '--path', '/', '--inodes', '9']);
   const before = await settingOf(metaUrl);
   const wrong: readonly (readonly [words: readonly string[], message: string])[] = [
     [['--trash-days', '0'], 'the trash will be emptied'],
@@ -101,6 +108,6 @@ test('what is dangerous is asked for, what makes no sense is refused, and nothin
     expect(stderr).toContain(wrong[index]?.[1]);
   });
   expect(await settingOf(metaUrl)).toBe(before);
-  const nothing = await runCli(['config', `sqlite3://${join(dir, 'nothing.db')}`]);
+  const nothing = await runHere(['config', `sqlite3://${join(dir, 'nothing.db')}`]);
   expect(nothing.stderr).toContain('holds no volume');
 });

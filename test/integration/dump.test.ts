@@ -6,7 +6,7 @@ import { FileType } from '../../src/posix/attr.ts';
 import { ROOT_INO } from '../../src/posix/ino.ts';
 import { text, WriterBench, type WriterVolume } from '../contract/writer-bench.ts';
 import { redisWriterVolume, sqliteWriterVolume } from '../contract/writer-volumes.ts';
-import { runCli } from '../servers/cli.ts';
+import { runHere } from '../servers/cli-here.ts';
 import { emptyRedisVolume, emptySqliteVolume } from '../servers/empty-volume.ts';
 import { hasStock, runStock } from '../servers/stock.ts';
 import { makeTempDir } from '../servers/temp.ts';
@@ -67,10 +67,9 @@ describe.each([
   const parsed = (dump: string) => JSON.parse(dump) as Record<string, unknown>;
 
   test('goes to the standard output, without secrets unless they are asked for', async () => {
-    const [plain, whole] = await Promise.all([
-      runCli(['dump', volume.metaUrl, '--skip-trash']),
-      runCli(['dump', volume.metaUrl, '--subdir', '/top', '--keep-secret-key']),
-    ]);
+    const plain = await runHere(['dump', volume.metaUrl, '--skip-trash']);
+    const some = ['--subdir', '/top', '--keep-secret-key'];
+    const whole = await runHere(['dump', volume.metaUrl, ...some]);
     expect(plain).toMatchObject({ status: 0, stderr: '' });
     expect(parsed(plain.stdout)).toMatchObject({ Setting: { SecretKey: 'removed' } });
     expect(parsed(plain.stdout)).not.toHaveProperty('Trash');
@@ -81,7 +80,7 @@ describe.each([
 
   test.skipIf(!hasStock)('is that of the original client, which loads it', async () => {
     const [ours, theirs] = [join(dir, 'ours.json.gz'), join(dir, 'theirs.json')];
-    const done = await runCli(['dump', volume.metaUrl, ours]);
+    const done = await runHere(['dump', volume.metaUrl, ours]);
     expect(done).toMatchObject({ status: 0, stdout: '', stderr: '' });
     await stock('dump', volume.metaUrl, theirs);
     const dump = parsed(gunzipSync(await readFile(ours)).toString());

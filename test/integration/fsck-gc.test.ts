@@ -5,7 +5,8 @@ import { objectKeyOf } from '../../src/block/object-key.ts';
 import { ROOT_INO } from '../../src/posix/ino.ts';
 import { WriterBench, type WriterVolume } from '../contract/writer-bench.ts';
 import { redisWriterVolume, sqliteWriterVolume } from '../contract/writer-volumes.ts';
-import { type Ended, runCli } from '../servers/cli.ts';
+import { runHere } from '../servers/cli-here.ts';
+import type { Ended } from '../servers/cli.ts';
 import { emptyRedisVolume, emptySqliteVolume } from '../servers/empty-volume.ts';
 import { hasStock, runStock } from '../servers/stock.ts';
 
@@ -80,21 +81,21 @@ describe.each([
       foreign: { objects: 2, bytes: 8 },
       deleted: { objects: 0, bytes: 0 },
     };
-    const dry = await runCli(['gc', volume.metaUrl, '--json']);
+    const dry = await runHere(['gc', volume.metaUrl, '--json']);
     expect(dry).toMatchObject({ status: 0, stderr: '' });
     expect(jsonOf(dry)).toMatchObject({ ...expected, keys: leaked.toSorted() });
     expect(await Promise.all(leaked.map(isThere))).toEqual([true, true, true]);
-    const done = await runCli(['gc', volume.metaUrl, '--delete', '--json']);
+    const done = await runHere(['gc', volume.metaUrl, '--delete', '--json']);
     expect(done).toMatchObject({ status: 0, stderr: '' });
     expect(jsonOf(done)).toMatchObject({ ...expected, deleted: expected.leaked });
     expect(await Promise.all(leaked.map(isThere))).toEqual([false, false, false]);
     expect(await Promise.all([young, ...foreign].map(isThere))).toEqual([true, true, true]);
-    const again = await runCli(['gc', volume.metaUrl, '--older-than', '0', '--json']);
+    const again = await runHere(['gc', volume.metaUrl, '--older-than', '0', '--json']);
     expect(jsonOf(again)).toMatchObject({ leaked: expected.young, young: { objects: 0 } });
   });
 
   test('fsck finds nothing where nothing is wrong, and neither does the original client', async () => {
-    const found = await runCli(['fsck', volume.metaUrl, '--json']);
+    const found = await runHere(['fsck', volume.metaUrl, '--json']);
     expect(found).toMatchObject({ status: 0, stderr: '' });
     const bytes = 2 * (BLOCK + 1000) + 10;
     expect(jsonOf(found)).toEqual({ chunks: 3, blocks: 5, bytes, findings: [] });
@@ -106,13 +107,13 @@ describe.each([
     const [missing, short] = [block(1n, 1, 1000), block(2n, 0, BLOCK)];
     await rm(join(bucket, missing));
     await truncate(join(bucket, short), 100);
-    const found = await runCli(['fsck', volume.metaUrl, '--json']);
+    const found = await runHere(['fsck', volume.metaUrl, '--json']);
     expect(found).toMatchObject({ status: 1, stderr: 'cachemesh: 2 findings in 2 files\n' });
     expect(jsonOf(found)['findings']).toMatchObject([
       { kind: 'missing', path: '/dir/one', object: missing, expectedBytes: 1000 },
       { kind: 'size', path: '/dir/two', object: short, expectedBytes: BLOCK, foundBytes: 100 },
     ]);
-    const { stdout } = await runCli(['fsck', volume.metaUrl]);
+    const { stdout } = await runHere(['fsck', volume.metaUrl]);
     expect(stdout).toMatch(/\/dir\/one .*missing/);
   });
 });
@@ -124,11 +125,11 @@ test('a slice list that cannot be read is a finding, and nothing is taken for le
   const key = 'written/chunks/0/0/5_0_3';
   await mkdir(dirname(join(bucket, key)), { recursive: true });
   await writeFile(join(bucket, key), 'abc');
-  const gc = await runCli(['gc', metaUrl, '--delete', '--older-than', '0']);
+  const gc = await runHere(['gc', metaUrl, '--delete', '--older-than', '0']);
   expect(gc).toMatchObject({ status: 1, stdout: '' });
   expect(gc.stderr).toContain('slice list of part 0 of inode 7 cannot be read');
   await access(join(bucket, key));
-  const fsck = await runCli(['fsck', metaUrl, '--json']);
+  const fsck = await runHere(['fsck', metaUrl, '--json']);
   expect(fsck).toMatchObject({ status: 1 });
   expect(fsck.stdout).toContain('"kind": "list"');
   await stop();

@@ -158,7 +158,7 @@ describe.each([
     await bench.writer.unlink({ parent: top as Ino, name: Buffer.from('third') }, bench.root);
     expect(await done('get', '--gid', '50')).toEqual([group]);
     expect(await done('list')).toEqual([{ uid: 1000, ...limit, ...used }, group]);
-    expect(await done('list', '--gid', '50')).toEqual([group]);
+    expect(await done('ls', '--gid', '50')).toEqual([group]);
     const { stdout } = await runHere(['quota', 'list', volume.metaUrl]);
     expect(stdout).toMatch(/uid 1000 .*1\.5 GiB.* 16\.0 KiB.* no limit .* 2 /);
     expect(await done('check')).toMatchObject([{ uid: 0 }, { uid: 1000 }, { gid: 0 }, group]);
@@ -196,9 +196,16 @@ describe.each([
     expect(await done('delete', '--gid', '50')).toMatchObject([before]);
     expect(await done('list', '--gid', '50')).toEqual([]);
     expect(await done('get', '--gid', '50')).toMatchObject([{ ...before, maxInodes: '-1' }]);
-    const again = await quota('delete', '--gid', '50');
+    const again = await quota('del', '--gid', '50');
     expect(again).toMatchObject({ status: 2 });
     expect(again.stderr).toContain('--gid: 50 has no quota');
+    for (const value of ['false', 'true']) {
+      const words = ['config', volume.metaUrl, '--user-group-quota', value];
+      expect(await runHere([...words, '--force'])).toMatchObject({ status: 0, stderr: '' });
+    }
+    // What was kept before may be wrong: all is counted anew.
+    expect(await done('check')).toHaveLength(4);
+    expect(await done('list')).toEqual([]);
   });
 });
 

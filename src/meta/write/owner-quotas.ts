@@ -74,6 +74,11 @@ export class OwnerQuotas {
     );
   }
 
+  /** Counts what is everybody's and stores it. @see check */
+  async countAll(signal: AbortSignal): Promise<void> {
+    for (const each of await this.check(signal)) await this.repair(each, signal);
+  }
+
   /** Stores what was counted. */
   async repair({ kind, id, actual }: OwnerCheck, signal: AbortSignal): Promise<void> {
     await this.#store({ kind, id, used: actual }, signal);
