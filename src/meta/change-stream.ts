@@ -29,6 +29,8 @@ export interface ChangeListener {
 export interface ChangeStream {
   /** How long what the stream covers may be believed, whatever it says. */
   readonly expiryMs: number;
+  /** So many attributes, and so many names, are to be held at most; undefined: as is usual. */
+  readonly sizeMax?: number | undefined;
   /** Begins to listen, and goes on after every loss until the function that it returns is called. */
   subscribe(listener: ChangeListener): () => void;
 }

@@ -196,16 +196,19 @@ describe('changes of a volume in Redis', () => {
   });
 
   test('are not asked for when the URL says so', async () => {
-    for (const [query, expiryMs] of [
-      ['?client-cache=false', undefined],
-      ['?client-cache=true&client-cache-expire=1m30s', 90_000],
-      ['', 60_000],
+    for (const [query, expiryMs, sizeMax] of [
+      ['?client-cache=false', undefined, undefined],
+      ['?client-cache=true&client-cache-expire=1m30s', 90_000, undefined],
+      ['?client_cache_size=500', 60_000, 500],
+      ['', 60_000, undefined],
     ] as const) {
       const other = testEngine(`${redis.url}${query}`);
       await other.start();
       expect(other.changes?.expiryMs).toBe(expiryMs);
+      expect(other.changes?.sizeMax).toBe(sizeMax);
       await other.stop();
     }
     expect(() => testEngine(`${redis.url}?client-cache-expire=soon`)).toThrow(/no duration/);
+    expect(() => testEngine(`${redis.url}?client-cache-size=much`)).toThrow(/no number/);
   });
 });

@@ -21,12 +21,14 @@ const BUSY_PAUSE_MS = 30_000;
  */
 export class RedisChanges implements ChangeStream {
   readonly expiryMs: number;
+  readonly sizeMax: number | undefined;
   readonly #options: TrackingOptions;
 
   /** @param cache - what the metadata URL says of it */
   constructor(options: TrackingOptions, cache: ClientCache) {
     this.#options = options;
     this.expiryMs = cache.expiryMs;
+    this.sizeMax = cache.sizeMax;
   }
 
   /**

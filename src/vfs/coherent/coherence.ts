@@ -78,7 +78,7 @@ export class Coherence implements ChangeListener {
     this.#kernel = kernel;
     this.marks.setKeepMs(stream.expiryMs);
     // A reply gets to the kernel a little after it is noted.
-    this.#beliefs = new KernelBeliefs(HELD_MAX, this.marks.keepMs + LATE_MS);
+    this.#beliefs = new KernelBeliefs(heldMax(stream.sizeMax), this.marks.keepMs + LATE_MS);
     this.#unsubscribe = stream.subscribe(this);
   }
 
@@ -248,6 +248,15 @@ export class Coherence implements ChangeListener {
     if (beliefs === undefined) return;
     this.marks.setRoom({ attrs: beliefs.haveAttrRoom, names: beliefs.haveNameRoom });
   }
+}
+
+function heldMax(sizeMax = Number.POSITIVE_INFINITY): BeliefsMax {
+  const { attrs, names, namesPerDirectory } = HELD_MAX;
+  return {
+    attrs: Math.min(attrs, sizeMax),
+    names: Math.min(names, sizeMax),
+    namesPerDirectory: Math.min(namesPerDirectory, sizeMax),
+  };
 }
 
 function wordsOf(ino: Ino): MarkedIno {

@@ -18,7 +18,7 @@ const INO = toIno(7n);
 const OTHER = toIno(8n);
 const NOW = { ageMs: 0 };
 
-function setUp() {
+function setUp(sizeMax?: number) {
   const clock = new ManualClock();
   const root = new RootMap(ROOT_INO);
   const told = new ToldAttrs({ clock, timeoutMs: 1_000, max: 100 });
@@ -32,7 +32,7 @@ function setUp() {
   });
   let listener: ChangeListener | undefined;
   const stream = {
-    expiryMs: KEEP_MS,
+    ...{ expiryMs: KEEP_MS, sizeMax },
     subscribe: (subscribed: ChangeListener) => {
       listener = subscribed;
       return () => undefined;
@@ -188,6 +188,14 @@ test('a directory holds a bounded number of names, and so does the mount', () =>
   // There is room again when they have expired.
   given.live(KEEP_MS + 2_000);
   expect(given.coherence.holdsName(toIno(500n), name('new'), NOW)).toBe(true);
+});
+
+test('no more is held than the stream allows', () => {
+  const { live, coherence } = setUp(3);
+  live(500);
+  const names = ['a', 'b', 'c', 'd'].map((text) => coherence.holdsName(ROOT_INO, name(text), NOW));
+  const attrs = [11n, 12n, 13n, 14n].map((ino) => coherence.holdsAttr(toIno(ino), NOW));
+  expect([names, attrs]).toEqual(Array(2).fill([true, true, true, false]));
 });
 
 test('a name that something was renamed to is looked up again', () => {
