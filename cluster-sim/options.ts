@@ -1,5 +1,8 @@
 import { parseArgs } from 'node:util';
 
+/** Seeds have 32 bits; nothing else is as large. */
+const WHOLE_MOST = 2 ** 32 - 1;
+
 /** What `npm run sim` is to do. */
 export interface SimOptions {
   /** Scenario to run again, with {@link SimOptions.seed}. */
@@ -42,7 +45,7 @@ without options: all scenario files, then 100 fresh seeds of the swarm
   --threads N      default 2
 `;
 
-/** @throws TypeError when the command line makes no sense */
+/** @throws TypeError naming what makes no sense on the command line */
 export function parseOptions(args: readonly string[]): SimOptions | 'help' {
   const { values } = parseArgs({
     args: [...args],
@@ -64,19 +67,29 @@ export function parseOptions(args: readonly string[]): SimOptions | 'help' {
   if (values.help) return 'help';
   return {
     replay: values.replay,
-    seed: numberOf(values.seed),
-    seeds: Number(values.seeds),
-    minutes: numberOf(values.minutes),
+    seed: values.seed === undefined ? undefined : wholeNumber('--seed', values.seed, 0),
+    seeds: wholeNumber('--seeds', values.seeds, 1),
+    minutes: values.minutes === undefined ? undefined : amount('--minutes', values.minutes),
     canary: values.canary,
     canaries: values.canaries,
     trace: values.trace,
-    scale: values.scale?.split(',').map(Number),
-    table: numberOf(values.table),
-    twiceEvery: Math.max(1, Number(values['twice-every'])),
-    threads: Number(values.threads),
+    scale: values.scale?.split(',').map((size) => wholeNumber('--scale', size, 2)),
+    table: values.table === undefined ? undefined : wholeNumber('--table', values.table, 1),
+    twiceEvery: wholeNumber('--twice-every', values['twice-every'], 1),
+    threads: wholeNumber('--threads', values.threads, 1),
   };
 }
 
-function numberOf(text: string | undefined): number | undefined {
-  return text === undefined ? undefined : Number(text);
+/** @param least - the smallest that makes sense @throws TypeError naming the option */
+export function wholeNumber(option: string, text: string, least: number): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= least && value <= WHOLE_MOST) return value;
+  throw new TypeError(`${option} ${text}: must be a whole number from ${least} to ${WHOLE_MOST}`);
+}
+
+/** A number above 0. @throws TypeError naming the option */
+export function amount(option: string, text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (value > 0 && value <= WHOLE_MOST) return value;
+  throw new TypeError(`${option} ${text}: must be a number above 0`);
 }

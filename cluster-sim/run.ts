@@ -12,16 +12,26 @@ import { HELP, parseOptions, type SimOptions } from './options.ts';
 
 const MINUTE_MS = 60_000;
 
-const options = parseOptions(process.argv.slice(2));
+const options = readOptions();
 if (options === 'help') console.log(HELP);
-else process.exitCode = await run(options);
+else process.exitCode = options === undefined ? 2 : await run(options);
+
+/** @returns undefined when the command line makes no sense, which is said */
+function readOptions(): SimOptions | 'help' | undefined {
+  try {
+    return parseOptions(process.argv.slice(2));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    return undefined;
+  }
+}
 
 /** @returns the exit code */
 async function run(asked: SimOptions): Promise<number> {
   const seed = asked.seed ?? Date.now() % 2 ** 31;
   if (asked.replay !== undefined) {
     const job = { scenario: asked.replay, seed, canary: asked.canary };
-    const { violations } = await replay(job, asked.trace, console.log);
+    const { violations } = await replay(job, { isTraced: asked.trace }, console.log);
     return violations.length === 0 ? 0 : 1;
   }
   if (asked.canaries) return await hunt(asked, seed);
@@ -71,7 +81,11 @@ async function hunt({ threads }: SimOptions, seed: number): Promise<number> {
   return missed;
 }
 
-function* jobsOf({ minutes, seeds, twiceEvery }: SimOptions, seed: number): Generator<Job> {
+function* jobsOf(asked: SimOptions, seed: number): Generator<Job> {
+  for (const job of plainJobsOf(asked, seed)) yield { ...job, canary: asked.canary };
+}
+
+function* plainJobsOf({ minutes, seeds, twiceEvery }: SimOptions, seed: number): Generator<Job> {
   if (minutes !== undefined) {
     const endMs = performance.now() + minutes * MINUTE_MS;
     yield* swarmJobs(seed, () => performance.now() < endMs, twiceEvery);

@@ -1,5 +1,5 @@
 import type { RunResult } from '../scenario/run-scenario.ts';
-import { COSTS, type Cost, scenarioNames, SWARM } from '../scenario/scenario-files.ts';
+import { COSTS, type Cost, keptSeeds, scenarioNames, SWARM } from '../scenario/scenario-files.ts';
 import { type Job, replayCommand } from './job.ts';
 import { JobPool } from './job-pool.ts';
 
@@ -17,11 +17,12 @@ export interface CampaignReport {
   readonly failures: readonly { readonly job: Job; readonly result: RunResult }[];
 }
 
-/** The scenario files of these folders with fixed seeds and one fresh one. */
+/** The scenario files of these folders with fixed seeds, those kept with them, and a fresh one. */
 export function* fileJobs(costs: readonly Cost[], freshSeed: number): Generator<Job> {
   for (const cost of costs) {
     for (const scenario of scenarioNames(cost)) {
-      for (const seed of [...FIXED_SEEDS, freshSeed]) yield { scenario, seed, canary: undefined };
+      const seeds = new Set([...FIXED_SEEDS, ...keptSeeds(scenario), freshSeed]);
+      for (const seed of seeds) yield { scenario, seed, canary: undefined };
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { Cluster } from '../node/cluster.ts';
+import { OPEN_FILES_MAX } from '../node/node-process.ts';
 import type { SimNode } from '../node/sim-node.ts';
 import type { Violation } from './violation.ts';
 
@@ -17,7 +18,7 @@ export async function checkEnd(cluster: Cluster): Promise<Violation[]> {
 async function checkNode(cluster: Cluster, node: SimNode): Promise<Violation[]> {
   const { process } = node;
   if (process === undefined) return [];
-  const { metrics, cache } = process;
+  const { metrics, cache, files } = process;
   await cache.disk?.flushed();
   const open = [...(node.machine.process?.sockets ?? [])].reduce(
     (sum, socket) => sum + socket.openBytes,
@@ -32,6 +33,7 @@ async function checkNode(cluster: Cluster, node: SimNode): Promise<Violation[]> 
     ['bytes are still being served', metrics.value('remotecache_serving_bytes')],
     ['bytes were sent to peers and never read', open],
     [`slabs of ${slabs} are never given back`, leaked],
+    ['files more than may be stay open', Math.max(0, files.openCount - OPEN_FILES_MAX)],
   ];
   return found
     .filter(([, value]) => value !== 0)

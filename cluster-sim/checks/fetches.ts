@@ -1,9 +1,14 @@
 import { DEFAULT_SERVE_LIMITS } from '../../src/peer/serve-limits.ts';
-import type { FaultSchedule } from '../faults/fault-schedule.ts';
 import type { Cluster } from '../node/cluster.ts';
 import type { OriginFetch } from '../origin/sim-origin.ts';
 import type { CheckLimits } from '../scenario/scenario.ts';
 import type { Violation } from './violation.ts';
+
+/** When the ring is stable: before the first fault, and again once all nodes agree after the last one. */
+export interface StableTimes {
+  readonly untilMs: number;
+  readonly againFromMs: number;
+}
 
 /**
  * While the ring is stable, whole blocks are fetched from the origin by one node at a time, or by each
@@ -11,31 +16,36 @@ import type { Violation } from './violation.ts';
  */
 export function checkFetches(
   cluster: Cluster,
-  faults: FaultSchedule,
+  stable: StableTimes,
   { fetchedOnce }: CheckLimits,
 ): Violation[] {
   // Who is told that its peer is busy goes to the origin by itself.
   if (cluster.settings.requestsPerPeer < DEFAULT_SERVE_LIMITS.requestsPerPeer) return [];
-  const { firstMs } = faults.span;
-  const byBlock = new Map<string, OriginFetch[]>();
-  for (const fetch of cluster.origin.fetches) {
-    const isCounted = fetch.isWhole && (fetchedOnce || (fetch.endMs ?? firstMs) < firstMs);
-    if (!isCounted) continue;
-    const known = byBlock.get(fetch.block) ?? [];
-    byBlock.set(fetch.block, [...known, fetch]);
-  }
   const violations: Violation[] = [];
-  for (const [block, fetches] of byBlock) {
-    const times = fetches.map(({ node, startMs }) => `node ${node} at ${startMs.toFixed(0)} ms`);
+  for (const [block, fetches] of wholeFetches(cluster)) {
+    const before = fetches.filter(({ endMs = Infinity }) => endMs < stable.untilMs);
+    const after = fetches.filter(({ startMs }) => startMs >= stable.againFromMs);
+    const tooMany = [before, after].find((each) => areTooMany(each, cluster.settings.replicas));
     if (fetchedOnce && fetches.length > 1) {
-      const text = `block ${block} was fetched ${fetches.length} times: ${times.join(', ')}`;
+      const text = `block ${block} was fetched ${fetches.length} times: ${timesOf(fetches)}`;
       violations.push({ check: 'one fetch per block', text });
-    } else if (areTooMany(fetches, cluster.settings.replicas)) {
-      const text = `block ${block} was fetched twice at once: ${times.join(', ')}`;
+    } else if (tooMany !== undefined) {
+      const text = `block ${block} was fetched twice at once: ${timesOf(tooMany)}`;
       violations.push({ check: 'one fetch per block and flight', text });
     }
   }
   return violations;
+}
+
+function wholeFetches({ origin }: Cluster): Map<string, OriginFetch[]> {
+  const byBlock = new Map<string, OriginFetch[]>();
+  for (const fetch of origin.fetches) {
+    if (!fetch.isWhole) continue;
+    const known = byBlock.get(fetch.block);
+    if (known === undefined) byBlock.set(fetch.block, [fetch]);
+    else known.push(fetch);
+  }
+  return byBlock;
 }
 
 /**
@@ -47,4 +57,8 @@ function areTooMany(fetches: readonly OriginFetch[], holders: number): boolean {
     const others = fetches.slice(0, at).filter(({ endMs = Infinity }) => endMs > startMs);
     return others.length >= holders || others.some((other) => other.node === node);
   });
+}
+
+function timesOf(fetches: readonly OriginFetch[]): string {
+  return fetches.map(({ node, startMs }) => `node ${node} at ${startMs.toFixed(0)} ms`).join(', ');
 }

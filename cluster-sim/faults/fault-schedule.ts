@@ -9,17 +9,16 @@ export class FaultSchedule {
   readonly #cluster: Cluster;
   readonly #faults: readonly Fault[];
   #startMs = 0;
-  #endMs = 0;
 
   constructor(cluster: Cluster, faults: readonly Fault[]) {
     this.#cluster = cluster;
     this.#faults = faults;
   }
 
-  /** Virtual times between which something may be wrong; both are 0 before {@link run}. */
-  get span(): { readonly firstMs: number; readonly lastMs: number } {
+  /** Virtual time from which something may be wrong; infinite without faults. */
+  get firstMs(): number {
     const first = Math.min(...this.#faults.map(({ atMs }) => atMs), Number.POSITIVE_INFINITY);
-    return { firstMs: this.#startMs + first, lastMs: this.#endMs };
+    return this.#startMs + first;
   }
 
   /** Runs all of them, from now on; resolves when the last one has ended. */
@@ -27,7 +26,6 @@ export class FaultSchedule {
     const { world } = this.#cluster;
     this.#startMs = world.nowMs;
     await Promise.all(this.#faults.map((fault) => this.#one(fault)));
-    this.#endMs = world.nowMs;
   }
 
   async #one(fault: Fault): Promise<void> {

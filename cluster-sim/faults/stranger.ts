@@ -15,10 +15,10 @@ import { NodeTime } from '../world/node-time.ts';
 /** What a stranger got out of a node. */
 export interface StrangerReport {
   readonly node: number;
-  /** Everything that was sent to it. */
-  received: Uint8Array[];
-  /** How many of its attempts ended with a closed connection. */
-  closed: number;
+  /** The bytes that it asks for. */
+  readonly wanted: Uint8Array;
+  /** Everything that was sent to it, by attempt. */
+  readonly heard: readonly Uint8Array[][];
 }
 
 /** What a stranger takes for the group's secret. */
@@ -31,7 +31,6 @@ const STRANGER_NUMBER = 40_000;
  * without any proof, one talks nonsense.
  */
 export function beginStranger(cluster: Cluster, node: SimNode): StrangerReport {
-  const report: StrangerReport = { node: node.number, received: [], closed: 0 };
   const { world, fabric, machines, volume } = cluster;
   const machine = machines.add();
   const time = new NodeTime(world, 0);
@@ -64,15 +63,20 @@ export function beginStranger(cluster: Cluster, node: SimNode): StrangerReport {
       return { send, onData: () => ask };
     },
   ];
-  for (const talk of talks) void knock(network, node, talk, report);
-  return report;
+  const heard = talks.map((talk) => {
+    const chunks: Uint8Array[] = [];
+    void knock(network, node, talk, chunks);
+    return chunks;
+  });
+  const wanted = key === undefined ? new Uint8Array(0) : volume.bytesOf(key);
+  return { node: node.number, wanted, heard };
 }
 
 async function knock(
   network: SimNetwork,
   node: SimNode,
   talk: () => { send: Uint8Array; onData: (chunk: Uint8Array) => Uint8Array | undefined },
-  report: StrangerReport,
+  heard: Uint8Array[],
 ): Promise<void> {
   const port = node.process?.host.bulkPort ?? 0;
   const { send, onData } = talk();
@@ -80,7 +84,7 @@ async function knock(
   const options = {
     signal: new AbortController().signal,
     onData: (chunk: Uint8Array) => {
-      report.received.push(chunk.slice());
+      heard.push(chunk.slice());
       answer(chunk);
     },
   };
@@ -89,9 +93,6 @@ async function knock(
     .catch(() => ({ socket: undefined }));
   if (socket === undefined) return;
   socket.on('error', () => undefined);
-  socket.on('close', () => {
-    report.closed += 1;
-  });
   socket.resume();
   answer = (chunk) => {
     let words: Uint8Array | undefined;

@@ -7,6 +7,7 @@ import { Machines } from '../network/machine.ts';
 import type { ControlTraffic } from '../network/sim-control.ts';
 import { type OriginQuality, SimOrigin } from '../origin/sim-origin.ts';
 import { SimVolume, type VolumeShape } from '../origin/sim-volume.ts';
+import type { SimStock } from '../world/sim-stock.ts';
 import type { World } from '../world/world.ts';
 import { SimMemory } from './sim-memory.ts';
 import type { NodeSettings } from './node-settings.ts';
@@ -30,7 +31,7 @@ export interface ClusterShape {
 export class Cluster {
   readonly world: World;
   readonly machines = new Machines();
-  readonly memory = new SimMemory();
+  readonly memory: SimMemory;
   readonly fabric: Fabric;
   readonly rules: LinkRules;
   readonly volume: SimVolume;
@@ -45,14 +46,19 @@ export class Cluster {
   /** While true, the metadata engine does not answer. */
   isMetaDown = false;
 
-  /** @param planting - bugs that are planted to see whether the checks find them */
-  constructor(world: World, shape: ClusterShape, planting: Planting) {
+  /** @param how - `planting`: bugs that are planted to see whether the checks find them */
+  constructor(
+    world: World,
+    shape: ClusterShape,
+    { planting, stock }: { readonly planting: Planting; readonly stock: SimStock },
+  ) {
     this.world = world;
+    this.memory = new SimMemory(stock);
     this.planting = planting;
     this.settings = shape.settings;
     this.rules = new LinkRules(shape.link);
     this.fabric = new Fabric(world, this.rules);
-    this.volume = new SimVolume(shape.volume, world.random.fork('volume'));
+    this.volume = new SimVolume(shape.volume, world.random.fork('volume'), stock);
     this.origin = new SimOrigin(world, this.volume, shape.origin);
     this.key = deriveGroupKey(Buffer.from(planting.secret ?? MEMBERS_SECRET), VOLUME_UUID);
     this.nodes = Array.from({ length: shape.nodes }, () => new SimNode(this, this.machines.add()));

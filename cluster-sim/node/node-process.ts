@@ -28,6 +28,8 @@ import { VOLUME_UUID } from './volume-uuid.ts';
 /** Blocks are at most so large; the memory tier's slabs follow from it. */
 const BLOCK_BYTES_MAX = 4 * 2 ** 20;
 const FILE_MODE = 0o600;
+/** Cache files kept open: few, so that some are closed to open others, and the same on every machine. */
+export const OPEN_FILES_MAX = 16;
 
 /** What one daemon does without FUSE and metadata, composed as `src/daemon` composes it. */
 export class NodeProcess {
@@ -68,6 +70,7 @@ export class NodeProcess {
       libc: undefined,
       files: this.files,
       memory: cluster.memory,
+      openFilesMax: OPEN_FILES_MAX,
     };
     const settings = planting.settings?.(cluster.settings) ?? cluster.settings;
     const config = configOf(settings);

@@ -1,27 +1,22 @@
 import assert from 'node:assert/strict';
 import type { MemoryCalls } from '../../src/runtime/system/shared-memory.ts';
-
-/** Any memory tier of a simulation fits into so much; what is not touched costs nothing. */
-const PIECE_BYTES = 32 * 2 ** 20;
-
-/**
- * Pieces that a simulation of this thread has done with. Memory of the system would cost each run as
- * much time as its events, and the collector does not see how large it is: it would come back late.
- */
-const spare: Uint8Array[] = [];
+import { PIECE_BYTES, type SimStock } from '../world/sim-stock.ts';
 
 /**
  * Memory for the memory tiers of one simulation. What a process leaves behind when it dies stays until
- * {@link SimMemory.close}: code of a dead process may still look at it. New pieces are full of old bytes,
- * as those of malloc would be.
+ * {@link SimMemory.close}: code of a dead process may still look at it.
  */
 export class SimMemory implements MemoryCalls {
+  readonly #stock: SimStock;
   readonly #pieces: Uint8Array[] = [];
+
+  constructor(stock: SimStock) {
+    this.#stock = stock;
+  }
 
   mmap(_address: number, length: number): number {
     assert(length <= PIECE_BYTES, `${length} bytes of memory are more than a simulation has`);
-    // Shared, as the product's own where it has no libc.
-    this.#pieces.push(spare.pop() ?? new Uint8Array(new SharedArrayBuffer(PIECE_BYTES)));
+    this.#pieces.push(this.#stock.take());
     return this.#pieces.length * PIECE_BYTES;
   }
 
@@ -46,6 +41,6 @@ export class SimMemory implements MemoryCalls {
 
   /** Another simulation may have all of it. */
   close(): void {
-    spare.push(...this.#pieces.splice(0));
+    this.#stock.giveBack(this.#pieces.splice(0));
   }
 }

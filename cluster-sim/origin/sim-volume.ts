@@ -1,9 +1,8 @@
 import { type BlockId, type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
 import { crc32cOf } from '../../src/block/checksum.ts';
 import { type SeededRandom, seededRandom, seedOf } from '../world/seeded-random.ts';
+import type { SimStock } from '../world/sim-stock.ts';
 
-/** Bytes that all blocks of all volumes are cut from. */
-const POOL_BYTES = 8 * 1024 * 1024;
 const STAMP_BYTES = 8;
 
 /** How large blocks are. */
@@ -14,15 +13,14 @@ export interface VolumeShape {
   readonly bytesMax: number;
 }
 
-/** Random bytes, the same in every process. */
-let pool: Uint8Array | undefined;
-
 /** What the blocks of a volume contain: the truth that every read is compared with. */
 export class SimVolume {
   readonly keys: readonly BlockKey[];
+  readonly #stock: SimStock;
   readonly #bytes = new Map<BlockId, Uint8Array>();
 
-  constructor(shape: VolumeShape, random: SeededRandom) {
+  constructor(shape: VolumeShape, random: SeededRandom, stock: SimStock) {
+    this.#stock = stock;
     const { bytesMin, bytesMax } = shape;
     this.keys = Array.from({ length: shape.blocks }, (_, at) => ({
       sliceId: BigInt(1_000 + at),
@@ -36,7 +34,7 @@ export class SimVolume {
     const id = blockIdOf(key);
     let bytes = this.#bytes.get(id);
     if (bytes === undefined) {
-      bytes = makeBytes(id, key.sizeBytes);
+      bytes = cutBytes(this.#stock.pool, id, key.sizeBytes);
       this.#bytes.set(id, bytes);
     }
     return bytes;
@@ -48,20 +46,12 @@ export class SimVolume {
   }
 }
 
-function makeBytes(id: BlockId, sizeBytes: number): Uint8Array {
-  pool ??= makePool();
+function cutBytes(pool: Uint8Array, id: BlockId, sizeBytes: number): Uint8Array {
   const seed = seedOf(id);
-  const from = seed % (POOL_BYTES - sizeBytes);
+  const from = seed % (pool.byteLength - sizeBytes);
   const bytes = pool.slice(from, from + sizeBytes);
   // Blocks that happen to be cut at the same place still differ.
   const stamp = seededRandom(seed).bytes(Math.min(STAMP_BYTES, sizeBytes));
   bytes.set(stamp);
   return bytes;
-}
-
-function makePool(): Uint8Array {
-  const words = new Uint32Array(POOL_BYTES / 4);
-  const random = seededRandom(1);
-  for (let at = 0; at < words.length; at += 1) words[at] = random.below(2 ** 32);
-  return new Uint8Array(words.buffer);
 }

@@ -6,12 +6,23 @@ import type { ProcessNode } from './process-node.ts';
 /** Ends a fault. */
 export type EndProcessFault = () => void | Promise<void>;
 
+/** What the object store of the real daemons can do wrong. */
+const ORIGIN_FAULTS: readonly (keyof OriginQuality)[] = [
+  'errorRate',
+  'throttleRate',
+  'breakRate',
+  'latencyMs',
+];
+
 /**
  * Why a fault cannot be had among processes; undefined when it can.
  *
  * What a disk does besides being full, what a clock does and what a stranger asks is the simulator's.
  */
 export function whyNot(fault: Fault): string | undefined {
+  if (fault.kind === 'origin' && ORIGIN_FAULTS.every((name) => !fault.quality[name])) {
+    return `origin: ${Object.keys(fault.quality).join(', ')} only simulated`;
+  }
   if (fault.kind === 'clock' || fault.kind === 'weight' || fault.kind === 'stranger') {
     return `${fault.kind}: only simulated`;
   }
@@ -23,6 +34,16 @@ export function whyNot(fault: Fault): string | undefined {
     return "link: the kernel's checksums find flipped bits";
   }
   return undefined;
+}
+
+/** What is left out of a fault that can be had otherwise; undefined when it is whole. */
+export function whatIsLeftOut(fault: Fault): string | undefined {
+  if (fault.kind === 'crash' && fault.power) return 'crash: killed, the machine keeps its power';
+  if (fault.kind !== 'origin') return undefined;
+  const others = Object.keys(fault.quality).filter(
+    (name) => !ORIGIN_FAULTS.includes(name as keyof OriginQuality),
+  );
+  return others.length === 0 ? undefined : `origin: ${others.join(', ')} only simulated`;
 }
 
 /** Begins a fault. @returns what ends it */

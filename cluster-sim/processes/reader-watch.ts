@@ -27,7 +27,7 @@ export class ReaderWatch {
   readonly #faults: FaultLog;
   readonly #events: ReaderEvent[] = [];
   readonly #child;
-  readonly #exited: Promise<unknown>;
+  readonly #exited: Promise<unknown[]>;
 
   /** Starts the reader. */
   constructor(node: ProcessNode, plan: ReaderPlan, faults: FaultLog) {
@@ -43,16 +43,21 @@ export class ReaderWatch {
   /** Ends the reader. @returns its verdict */
   async end(): Promise<ReaderReport> {
     if (this.#child.connected) this.#child.send('end');
-    const isOver = await Promise.race([
-      this.#exited.then(() => true),
-      sleep(END_TIMEOUT_MS, false, { ref: false }),
+    const exit = await Promise.race([
+      this.#exited,
+      sleep(END_TIMEOUT_MS, undefined, { ref: false }),
     ]);
-    if (!isOver) this.kill();
+    if (exit === undefined) this.kill();
     const report = this.#judge();
-    const hung = isOver
-      ? []
-      : [`${this.#node.name}: a read did not return in ${END_TIMEOUT_MS} ms`];
-    return { ...report, violations: [...report.violations, ...hung] };
+    return { ...report, violations: [...report.violations, ...this.#badEnd(exit)] };
+  }
+
+  /** A reader that died by itself has checked nothing since. */
+  #badEnd(exit: readonly unknown[] | undefined): string[] {
+    const { name } = this.#node;
+    if (exit === undefined) return [`${name}: a read did not return in ${END_TIMEOUT_MS} ms`];
+    const [code, signal] = exit;
+    return code === 0 ? [] : [`${name}: its reader ended with ${String(code ?? signal)}`];
   }
 
   /** Ends it at once, if it is there still. */

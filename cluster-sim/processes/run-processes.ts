@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault } from '../faults/fault.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import { seededRandom } from '../world/seeded-random.ts';
-import { beginProcessFault, whyNot } from './begin-process-fault.ts';
+import { beginProcessFault, whatIsLeftOut, whyNot } from './begin-process-fault.ts';
 import { FaultLog } from './fault-log.ts';
 import { ProcessCluster } from './process-cluster.ts';
 import { type ReaderReport, ReaderWatch } from './reader-watch.ts';
@@ -19,7 +19,7 @@ const END_FAULT_TIMEOUT_MS = 90_000;
 /** What a run on real processes came to. */
 export interface ProcessReport {
   readonly faults: number;
-  /** Faults of the scenario that only the simulator has. */
+  /** Faults of the scenario, and parts of them, that only the simulator has. */
   readonly skipped: readonly string[];
   readonly reads: number;
   /** Read from peers, by the daemons that were there at the end. */
@@ -74,10 +74,9 @@ async function injectAll(
   const running: Promise<void>[] = [];
   for (const fault of faults) {
     const reason = whyNot(fault);
-    if (reason !== undefined) {
-      skipped.push(reason);
-      continue;
-    }
+    const lack = reason ?? whatIsLeftOut(fault);
+    if (lack !== undefined) skipped.push(lack);
+    if (reason !== undefined) continue;
     await sleep(Math.max(0, startMs + fault.atMs - performance.now()));
     running.push(inject(cluster, fault, log, say));
   }

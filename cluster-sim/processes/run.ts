@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { removeRunDir } from '../../test/servers/temp.ts';
 import type { Fault } from '../faults/fault.ts';
+import { amount, wholeNumber } from '../options.ts';
 import { completeScenario, type Scenario } from '../scenario/scenario.ts';
 import { loadScenario } from '../scenario/scenario-files.ts';
 import { seededRandom } from '../world/seeded-random.ts';
@@ -16,11 +17,13 @@ redis-server, ip and mkfs.ext4, and what \`npm run build\` has made.
   --scenario NAME  a scenario file (fast/partition, or a .json file); default: random faults
   --minutes M      of random faults; default 1
   --every S        seconds between two of them; default 5
-  --nodes N        default 5
+  --nodes N        default 5, or as many as the scenario has where that is more
   --stall MS       no read may take longer where another copy can be had; default 1000
   --seed S         of the faults; default: from the time
 `;
 const MIB = 2 ** 20;
+/** Scenarios of fewer are run with so many: a group in which faults leave somebody to help. */
+const NODES_LEAST = 5;
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
@@ -29,8 +32,8 @@ async function main(): Promise<number> {
       scenario: { type: 'string' },
       minutes: { type: 'string', default: '1' },
       every: { type: 'string', default: '5' },
-      nodes: { type: 'string', default: '5' },
-      stall: { type: 'string' },
+      nodes: { type: 'string' },
+      stall: { type: 'string', default: '1000' },
       seed: { type: 'string' },
     },
   });
@@ -44,27 +47,30 @@ async function main(): Promise<number> {
     );
     return 2;
   }
-  const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
-  const scenario =
-    values.scenario === undefined
-      ? campaignScenario(Number(values.nodes))
-      : loadScenario(values.scenario, seed);
+  const now = String(Date.now() % 2 ** 31);
+  const seed = wholeNumber('--seed', values.seed ?? now, 0);
+  const minutes = amount('--minutes', values.minutes);
+  const everySeconds = amount('--every', values.every);
+  const stallMsMax = amount('--stall', values.stall);
+  const nodes = values.nodes === undefined ? undefined : wholeNumber('--nodes', values.nodes, 2);
+  const file = values.scenario === undefined ? undefined : loadScenario(values.scenario, seed);
+  const asked = file ?? campaignScenario();
+  const scenario = { ...asked, nodes: nodes ?? Math.max(NODES_LEAST, asked.nodes) };
   const faults =
-    values.scenario === undefined
-      ? faultsFor(Number(values.minutes) * 60_000, Number(values.every) * 1000, scenario, seed)
+    file === undefined
+      ? faultsFor(minutes * 60_000, everySeconds * 1000, scenario, seed)
       : scenario.faults.toSorted((a, b) => a.atMs - b.atMs);
   const report = await runProcesses({ scenario, seed, faults, say: console.log });
   console.log(textOf(report, seed));
-  const stallMsMax = values.stall === undefined ? 1_000 : Number(values.stall);
   return report.violations.length === 0 && report.longestMs <= stallMsMax ? 0 : 1;
 }
 
 /** More than the caches of all nodes hold, so that every tier and the origin are used. */
-function campaignScenario(nodes: number): Scenario {
+function campaignScenario(): Scenario {
   return completeScenario({
     name: 'random faults',
     about: 'A random fault every few seconds.',
-    nodes,
+    nodes: NODES_LEAST,
     volume: { blocks: 120, bytesMin: 4_096, bytesMax: 2 * MIB },
     settings: { memoryBytes: 8 * MIB, diskBytes: 32 * MIB, verify: 'extend' },
     load: { thinkMs: 20 },

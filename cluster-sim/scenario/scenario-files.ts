@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { checkScenarioFile } from './check-scenario.ts';
 import { completeScenario, type Scenario, type ScenarioFile } from './scenario.ts';
 import { swarmScenario } from './swarm.ts';
 
@@ -26,10 +27,21 @@ export function scenarioNames(cost: Cost): string[] {
 /**
  * @param name - `fast/owner-killed` for a file, `swarm` for one drawn from the seed, or the path of
  *   any other file, ending in `.json`
- * @throws the system's error when there is no such file; SyntaxError when it is no JSON
+ * @throws the system's error when there is no such file; SyntaxError when it is no JSON; TypeError
+ *   naming the field that makes no sense
  */
 export function loadScenario(name: string, seed: number): Scenario {
-  if (name === SWARM) return swarmScenario(seed);
+  return name === SWARM ? swarmScenario(seed) : completeScenario(readScenario(name));
+}
+
+/** Seeds that are kept with a scenario file: each of them once showed something. @throws as above */
+export function keptSeeds(name: string): readonly number[] {
+  return readScenario(name).seeds ?? [];
+}
+
+function readScenario(name: string): ScenarioFile {
   const file = name.endsWith('.json') ? name : new URL(`${name}.json`, FOLDER);
-  return completeScenario(JSON.parse(readFileSync(file, 'utf8')) as ScenarioFile);
+  const content: unknown = JSON.parse(readFileSync(file, 'utf8'));
+  checkScenarioFile(content, name);
+  return content;
 }

@@ -37,6 +37,8 @@ export interface Scenario {
 /** A scenario as it stands in a file: what is left out has a default. */
 export type ScenarioFile = Pick<Scenario, 'name' | 'about'> &
   Partial<Pick<Scenario, 'nodes' | 'startGapMs' | 'faults'>> & {
+    /** Seeds that it is run with each time: those by which something was found. */
+    readonly seeds?: readonly number[];
     readonly volume?: Partial<VolumeShape>;
     readonly link?: Partial<LinkQuality>;
     readonly origin?: Partial<OriginQuality>;
@@ -45,8 +47,10 @@ export type ScenarioFile = Pick<Scenario, 'name' | 'about'> &
     readonly checks?: Partial<CheckLimits>;
   };
 
-const DEFAULT_VOLUME: VolumeShape = { blocks: 24, bytesMin: 4_096, bytesMax: 96 * 1024 };
-const DEFAULT_LOAD: LoadShape = {
+/** What a file leaves out. */
+export const DEFAULT_VOLUME: VolumeShape = { blocks: 24, bytesMin: 4_096, bytesMax: 96 * 1024 };
+/** What a file leaves out. */
+export const DEFAULT_LOAD: LoadShape = {
   readersPerNode: 2,
   reads: 25,
   thinkMs: 400,
@@ -55,7 +59,8 @@ const DEFAULT_LOAD: LoadShape = {
   readAhead: false,
   warm: false,
 };
-const DEFAULT_CHECKS: CheckLimits = {
+/** What a file leaves out. */
+export const DEFAULT_CHECKS: CheckLimits = {
   stallMsMax: 5_000,
   agreeMsMax: 10_000,
   settleMsMax: 30_000,

@@ -1,8 +1,8 @@
 import type { Fault } from '../faults/fault.ts';
 import type { Scenario } from './scenario.ts';
 
-/** Scenarios that are tried at most. */
-const TRIES_MAX = 200;
+/** Scenarios that are tried at most, where nobody says otherwise. */
+export const SHRINK_TRIES_MAX = 200;
 
 /** Ways to make a scenario smaller, those that take most away first. */
 function* smallerThan(scenario: Scenario): Generator<Scenario> {
@@ -38,17 +38,19 @@ function withFault(scenario: Scenario, at: number, fault: Fault): Scenario {
  * Takes away from a scenario whatever it does not need to fail.
  *
  * @param fails - whether a scenario still fails in the same way
+ * @param triesMax - scenarios that are tried at most
  */
 export async function shrinkScenario(
   scenario: Scenario,
   fails: (smaller: Scenario) => Promise<boolean>,
+  triesMax = SHRINK_TRIES_MAX,
 ): Promise<{ readonly scenario: Scenario; readonly runs: number }> {
   let smallest = scenario;
   let runs = 0;
-  for (let isSmaller = true; isSmaller && runs < TRIES_MAX; ) {
+  for (let isSmaller = true; isSmaller && runs < triesMax; ) {
     isSmaller = false;
     for (const smaller of smallerThan(smallest)) {
-      if (runs >= TRIES_MAX) break;
+      if (runs >= triesMax) break;
       runs += 1;
       if (!(await fails(smaller))) continue;
       smallest = smaller;

@@ -29,6 +29,11 @@ export class Trace {
     return hex(this.#high) + hex(this.#low);
   }
 
+  /** An event happens, whatever comes of it: part of the hash, and of nothing else. */
+  step(): void {
+    this.#mixNumber(this.#nowMs());
+  }
+
   /** Something happened. @param details - whatever tells it from others */
   note(what: string, ...details: readonly (string | number)[]): void {
     this.#count += 1;

@@ -11,6 +11,14 @@ const EVENTS_PER_TURN = 32;
  */
 const EVENTS_MAX = 500_000;
 
+/** How a {@link World} is made, where not as usual. */
+export interface WorldOptions {
+  /** Gets every line of the trace. */
+  readonly onLine?: ((line: string) => void) | undefined;
+  /** Events after which it is ended; default: 500,000. */
+  readonly eventsMax?: number;
+}
+
 /** Why {@link World.run} ended. `limit`: the time was over; `idle`: nothing will ever happen any more. */
 export type RunEnd = 'done' | 'limit' | 'idle' | 'too many events';
 
@@ -23,14 +31,15 @@ export class World {
   readonly random: SeededRandom;
   readonly trace: Trace;
   readonly #queue = new EventQueue();
+  readonly #eventsMax: number;
   #nowMs = 0;
   #events = 0;
   /** What the code under test threw where nobody caught it. */
   readonly bugs: string[] = [];
 
-  /** @param onLine - gets every line of the trace */
-  constructor(seed: number, onLine?: (line: string) => void) {
+  constructor(seed: number, { onLine, eventsMax = EVENTS_MAX }: WorldOptions = {}) {
     this.seed = seed;
+    this.#eventsMax = eventsMax;
     this.random = seededRandom(seed);
     this.trace = new Trace(() => this.#nowMs, onLine);
   }
@@ -119,7 +128,7 @@ export class World {
   }
 
   #next(limitMs: number): RunEnd | undefined {
-    if (this.#events >= EVENTS_MAX) return 'too many events';
+    if (this.#events >= this.#eventsMax) return 'too many events';
     const event = this.#queue.pop(limitMs);
     if (event === 'idle') return 'idle';
     if (event === 'later') {
@@ -128,6 +137,7 @@ export class World {
     }
     this.#nowMs = Math.max(this.#nowMs, event.atMs);
     this.#events += 1;
+    this.trace.step();
     try {
       event.run();
     } catch (error) {

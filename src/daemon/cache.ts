@@ -44,7 +44,7 @@ export function createCache(
   };
   const memorySlots = { firstSlot: 0, slotCount: memorySlotCount(memory) };
   // A read from a file that is open costs no open(2), and no way over the main thread.
-  const openFilesMax = cacheFilesMax();
+  const openFilesMax = context.openFilesMax ?? cacheFilesMax();
   const slotCount = SLOTS_PER_FILE * openFilesMax;
   const fileSlots = { firstSlot: memorySlots.slotCount, slotCount };
   const leases = LeaseTable.create(memorySlots.slotCount + slotCount);

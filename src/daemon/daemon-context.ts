@@ -19,4 +19,6 @@ export interface DaemonContext {
   readonly files?: FileCalls | undefined;
   /** Where the memory tier's memory comes from; `libc` when left out. */
   readonly memory?: MemoryCalls | undefined;
+  /** Cache files kept open at most; as many as the process's own limit allows when left out. */
+  readonly openFilesMax?: number | undefined;
 }

@@ -12,7 +12,8 @@ test.skipIf(!isRoot)(
     const scenario = loadScenario(NAME, 1);
     const { faults } = scenario;
     const report = await runProcesses({ scenario, seed: 1, faults, say: () => undefined });
-    expect(report).toMatchObject({ violations: [], skipped: [], faults: faults.length });
+    const skipped = ['crash: killed, the machine keeps its power'];
+    expect(report).toMatchObject({ violations: [], skipped, faults: faults.length });
     expect(report.reads).toBeGreaterThan(100);
     expect(report.peerBytes).toBeGreaterThan(0);
   },
