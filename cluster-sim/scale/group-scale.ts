@@ -27,13 +27,17 @@ const LATENCY_MS = 0.2;
 const REST_MS = 10_000;
 const LOOK_MS = 50;
 const LIMIT_MS = 60_000;
+/** A group that has been there for a while: news has made its rounds. */
+const SETTLE_MS = 5_000;
+/** Nodes that join, and nodes that die, one after the other: each by its own chance. */
+const CHANGES = 5;
 
 /** How a group follows changes, and what that costs. */
 export interface GroupScale {
   readonly nodes: number;
-  /** From the first hello of a new node until all nodes have it in their ring. */
+  /** From the first hello of a new node until all nodes have it in their ring; the longest of five. */
   readonly joinMs: number;
-  /** From the death of a node until all have passed it over. */
+  /** From the death of a node until all have passed it over; the longest of five. */
   readonly deathMs: number;
   /** At rest, of one node: what it sends, questions and answers. */
   readonly restBytesPerSecond: number;
@@ -57,7 +61,7 @@ export class GroupScaleRun {
   #bytes = 0;
 
   constructor(nodes: number, seed: number) {
-    this.#world = new World(seed);
+    this.#world = new World(seed, { eventsMax: Number.POSITIVE_INFINITY });
     this.#size = nodes;
   }
 
@@ -71,19 +75,40 @@ export class GroupScaleRun {
     }));
     await this.#do(Promise.all(seats.map(({ membership }) => membership.start())));
     for (const seat of seats) this.#introduce(seat, records);
-    await this.#do(this.#world.sleep(5_000));
+    await this.#do(this.#world.sleep(SETTLE_MS));
     const rest = await this.#rest();
-    const newcomer = this.#seat(this.#size, seats[0]?.member.addresses);
-    const joinMs = await this.#until(newcomer.membership.start(), ({ members }) =>
-      members.some(({ nodeId }) => nodeId === newcomer.member.nodeId),
-    );
-    await this.#do(this.#world.sleep(5_000));
-    const victim = seats[this.#size >> 1] as Seat;
-    victim.isDead = true;
-    const deathMs = await this.#until(Promise.resolve(), ({ members }) =>
-      members.every(({ nodeId }) => nodeId !== victim.member.nodeId),
-    );
+    let [joinMs, deathMs] = [0, 0];
+    // Half of a small group stays as it was: those whom newcomers ask.
+    const changes = Math.min(CHANGES, this.#size >> 1);
+    for (let change = 0; change < changes; change += 1) {
+      joinMs = Math.max(joinMs, await this.#join(this.#size + change, seats[change] as Seat));
+      deathMs = Math.max(deathMs, await this.#death(seats.at(-1 - change) as Seat));
+    }
     return { nodes: this.#size, joinMs, deathMs, ...rest };
+  }
+
+  /** @returns until all nodes have the new one in their ring */
+  async #join(number: number, contact: Seat): Promise<number> {
+    const newcomer = this.#seat(number, contact.member.addresses);
+    const { nodeId } = newcomer.member;
+    const tookMs = await this.#until(newcomer.membership.start(), ({ members }) =>
+      members.some((member) => member.nodeId === nodeId),
+    );
+    await this.#do(this.#world.sleep(SETTLE_MS));
+    return tookMs;
+  }
+
+  /** @returns until all nodes have passed the dead one over */
+  async #death(victim: Seat): Promise<number> {
+    victim.isDead = true;
+    const { nodeId } = victim.member;
+    const tookMs = await this.#until(Promise.resolve(), ({ members }) =>
+      members.every((member) => member.nodeId !== nodeId),
+    );
+    this.#seats.delete(nodeId);
+    await this.#do(victim.membership.stop());
+    await this.#do(this.#world.sleep(SETTLE_MS));
+    return tookMs;
   }
 
   /** Everybody knows everybody: a group that has been there for a while. */
@@ -116,8 +141,16 @@ export class GroupScaleRun {
   ): Promise<number> {
     const sinceMs = this.#world.nowMs;
     const seats = [...this.#seats.values()].filter(({ isDead }) => !isDead);
+    // Views are never changed: each is looked at once.
+    const known = new WeakMap<object, boolean>();
+    const isSeenBy = ({ membership }: Seat) => {
+      const view = membership.current();
+      const isIn = known.get(view.members) ?? isSeen(view);
+      known.set(view.members, isIn);
+      return isIn;
+    };
     const look = async () => {
-      while (!seats.every(({ membership }) => isSeen(membership.current()))) {
+      while (!seats.every(isSeenBy)) {
         await this.#world.sleep(LOOK_MS);
       }
       const tookMs = this.#world.nowMs - sinceMs;

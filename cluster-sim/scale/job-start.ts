@@ -66,7 +66,7 @@ export class JobStartRun {
   #referrals = 0;
 
   constructor(nodes: number, datasetBytes: number, seed: number) {
-    this.#world = new World(seed);
+    this.#world = new World(seed, { eventsMax: Number.POSITIVE_INFINITY });
     this.#blocks = Math.ceil(datasetBytes / BLOCK_BYTES);
     const { random } = this.#world;
     this.#nodes = Array.from({ length: nodes }, (_, number) => {

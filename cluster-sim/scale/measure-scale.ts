@@ -1,29 +1,30 @@
-import { GroupScaleRun } from './group-scale.ts';
-import { JobStartRun } from './job-start.ts';
-import { measureRing } from './ring-scale.ts';
+import { Worker } from 'node:worker_threads';
 import type { ScaleRow } from './scale-picture.ts';
 
-const DATASET_BYTES = 10e9;
-const SEED = 1;
-/** Memberships of larger groups do not fit into one process: each node knows each other one. */
-const GROUP_NODES_MAX = 1_000;
+/** In a group of 4,000 each node knows each other one: 16 million records. */
+const HEAP_MIB_MAX = 14_000;
 
-/** Measures groups of these sizes; tells of each when it is done. */
-export async function measureScale(
+/**
+ * Measures groups of these sizes, in a thread that may have as much memory as they need; tells of each
+ * when it is done.
+ *
+ * @throws what the thread ends with
+ */
+export function measureScale(
   sizes: readonly number[],
   onRow: (row: ScaleRow) => void,
 ): Promise<ScaleRow[]> {
   const rows: ScaleRow[] = [];
-  for (const nodes of sizes) {
-    const isSmall = nodes <= GROUP_NODES_MAX;
-    const row: ScaleRow = {
-      nodes,
-      ring: measureRing(nodes),
-      group: isSmall ? await new GroupScaleRun(nodes, SEED).run() : undefined,
-      job: await new JobStartRun(nodes, DATASET_BYTES, SEED).run(),
-    };
-    rows.push(row);
-    onRow(row);
-  }
-  return rows;
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL('./scale-worker.ts', import.meta.url), {
+      workerData: sizes,
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
+    });
+    worker.on('message', (row: ScaleRow) => {
+      rows.push(row);
+      onRow(row);
+    });
+    worker.on('error', reject);
+    worker.on('exit', () => resolve(rows));
+  });
 }

@@ -3,30 +3,37 @@ import { HashRing, type RingMember } from '../../src/ring/hash-ring.ts';
 
 /** Keys per node: sampling alone makes the fullest of 4,000 nodes look 5 % too full with so many. */
 const KEYS_PER_NODE = 5_000;
-const KEYS_MAX = 8_000_000;
+/** For small groups, so that what a join moves is not the sample's chance. */
+const KEYS_LEAST = 1_000_000;
 /** Nodes get weights of 100, and every fourth one 200. */
 const LARGE_EVERY = 4;
+/** Nodes that join, of large groups: of a single one's share sampling alone is wrong by 2 %. */
+const NEWCOMERS_MAX = 16;
+const NODES_PER_NEWCOMER = 10;
 
-/** How evenly a ring spreads keys, and what a join moves. */
+/** How evenly a ring spreads keys, and what joins move. */
 export interface RingScale {
   readonly nodes: number;
   readonly keys: number;
   /** The fullest node's keys, as a multiple of its share by weight. */
   readonly maxOverMean: number;
-  /** Share of the keys that a join moves, as a multiple of the new node's share by weight. */
+  /** Nodes that join. */
+  readonly newcomers: number;
+  /** Share of the keys that they move, as a multiple of their share by weight. */
   readonly movedOverShare: number;
-  /** Keys that moved between two nodes of which neither is the new one. */
+  /** Keys that moved between two nodes of which neither is new. */
   readonly movedElsewhere: number;
 }
 
 /** Measures the ring of `nodes` nodes with a sample of keys. */
 export function measureRing(nodes: number): RingScale {
-  const members = membersOf(nodes);
-  const joined = membersOf(nodes + 1);
+  const newcomers = Math.min(NEWCOMERS_MAX, Math.ceil(nodes / NODES_PER_NEWCOMER));
+  const joined = membersOf(nodes + newcomers);
+  const members = joined.slice(0, nodes);
   const before = HashRing.build(members, 1);
   const after = HashRing.build(joined, 2);
-  const newcomer = joined.at(-1)?.nodeId;
-  const keys = Math.min(KEYS_MAX, nodes * KEYS_PER_NODE);
+  const arrived = new Set<string | undefined>(joined.slice(nodes).map(({ nodeId }) => nodeId));
+  const keys = Math.max(KEYS_LEAST, nodes * KEYS_PER_NODE);
   const counts = new Map<string, number>();
   let moved = 0;
   let movedElsewhere = 0;
@@ -37,21 +44,16 @@ export function measureRing(nodes: number): RingScale {
     const next = after.owner(name);
     if (next === owner) continue;
     moved += 1;
-    if (next !== newcomer) movedElsewhere += 1;
+    if (!arrived.has(next)) movedElsewhere += 1;
   }
-  const weights = members.reduce((sum, { weight }) => sum + weight, 0);
+  const weights = weightOf(members);
   const ratios = members.map(({ nodeId, weight }) => {
     return (counts.get(nodeId) ?? 0) / ((keys * weight) / weights);
   });
-  const own = joined.at(-1)?.weight ?? 0;
-  const share = own / (weights + own);
-  return {
-    nodes,
-    keys,
-    maxOverMean: ratios.reduce((most, ratio) => Math.max(most, ratio), 0),
-    movedOverShare: moved / keys / share,
-    movedElsewhere,
-  };
+  const share = 1 - weights / weightOf(joined);
+  const maxOverMean = ratios.reduce((most, ratio) => Math.max(most, ratio), 0);
+  const movedOverShare = moved / keys / share;
+  return { nodes, keys, maxOverMean, newcomers, movedOverShare, movedElsewhere };
 }
 
 function membersOf(nodes: number): RingMember[] {
@@ -59,4 +61,8 @@ function membersOf(nodes: number): RingMember[] {
     nodeId: nodeIdOf(number),
     weight: number % LARGE_EVERY === LARGE_EVERY - 1 ? 200 : 100,
   }));
+}
+
+function weightOf(members: readonly RingMember[]): number {
+  return members.reduce((sum, { weight }) => sum + weight, 0);
 }

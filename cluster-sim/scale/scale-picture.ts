@@ -1,12 +1,14 @@
 import type { GroupScale } from './group-scale.ts';
 import type { JobStart } from './job-start.ts';
 import type { RingScale } from './ring-scale.ts';
+import type { WarmUpScale } from './warm-up-scale.ts';
 
-/** What was measured for one size of a group; undefined where that takes too long. */
+/** What was measured for one size of a group. */
 export interface ScaleRow {
   readonly nodes: number;
   readonly ring: RingScale;
-  readonly group: GroupScale | undefined;
+  readonly group: GroupScale;
+  readonly warmUp: WarmUpScale;
   readonly job: JobStart;
 }
 
@@ -23,17 +25,18 @@ const SECONDS_HIGH = 4;
 /** The table as Markdown. */
 export function scaleTable(rows: readonly ScaleRow[]): string {
   const head = [
-    '| nodes | fullest node, of its share | a join moves, of its share | seen by all: join | seen by all: death | at rest, per node | job start: from the origin alone | with the group | bytes from the origin |',
-    '| --: | --: | --: | --: | --: | --: | --: | --: | --: |',
+    '| nodes | fullest node, of its share | a join moves, of its share | seen by all: join | seen by all: death | at rest, per node | warm-up of 1,000 blocks, of who asks | job start: from the origin alone | with the group | bytes from the origin |',
+    '| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |',
   ];
-  const lines = rows.map(({ nodes, ring, group, job }) => {
+  const lines = rows.map(({ nodes, ring, group, warmUp, job }) => {
     const cells = [
       nodes,
       ring.maxOverMean.toFixed(3),
       ring.movedOverShare.toFixed(3),
-      group === undefined ? '–' : `${(group.joinMs / 1000).toFixed(2)} s`,
-      group === undefined ? '–' : `${(group.deathMs / 1000).toFixed(1)} s`,
-      group === undefined ? '–' : restText(group),
+      `${(group.joinMs / 1000).toFixed(2)} s`,
+      `${(group.deathMs / 1000).toFixed(2)} s`,
+      restText(group),
+      warmUpText(warmUp),
       `${(job.aloneMs / 1000).toFixed(1)} s`,
       `${(job.tookMs / 1000).toFixed(2)} s`,
       `${(job.originBytes / 1e9).toFixed(1)} GB`,
@@ -46,6 +49,11 @@ export function scaleTable(rows: readonly ScaleRow[]): string {
 function restText({ restBytesPerSecond, restMessagesPerSecond }: GroupScale): string {
   const kilobytes = (restBytesPerSecond / 1000).toFixed(2);
   return `${kilobytes} KB/s, ${restMessagesPerSecond.toFixed(1)} messages/s`;
+}
+
+function warmUpText({ blocks, messages, bytes }: WarmUpScale): string {
+  const thousands = blocks / 1000;
+  return `${(messages / thousands).toFixed(0)} messages, ${(bytes / thousands / 1000).toFixed(0)} KB`;
 }
 
 /** How long a job start takes, with and without the group, as an SVG picture. */
