@@ -9,6 +9,8 @@ interface Told {
   /** Undefined: one of several. */
   readonly attr: Seen | undefined;
   readonly untilMs: number;
+  /** The same if it was told for as long as usual only. */
+  readonly usualUntilMs: number;
 }
 
 /** The kernel's time-out begins when it has read the reply, a little after we note it. */
@@ -67,7 +69,9 @@ export class ToldAttrs {
     const keepMs = Math.max(timeoutMs, this.#timeoutMs) + SLACK_MS;
     const untilMs = Math.max(nowMs + keepMs, counts ? before.untilMs : 0);
     this.forget(ino);
-    (isHeld ? this.#held : this.#told).set(ino, { attr: isOne ? attr : undefined, untilMs });
+    const usualUntilMs = nowMs + this.#timeoutMs + SLACK_MS;
+    const told = { attr: isOne ? attr : undefined, untilMs, usualUntilMs };
+    (isHeld ? this.#held : this.#told).set(ino, told);
     const size = Math.max(this.#told.size, this.#held.size);
     if (size <= this.#max && nowMs < this.#sweepAtMs) return;
     this.#sweepAtMs = nowMs + SWEEP_MS;
@@ -96,6 +100,14 @@ export class ToldAttrs {
     const told = this.#find(ino);
     if (told === undefined) return nowMs < this.#forgottenUntilMs;
     return told.untilMs > nowMs && !isSame(told.attr, attr);
+  }
+
+  /** What the kernel held of the inode for longer than usual was taken back for certain. */
+  tookBack(ino: Ino): void {
+    const held = this.#held.get(ino);
+    if (held === undefined) return;
+    this.#held.delete(ino);
+    this.#told.set(ino, { ...held, untilMs: held.usualUntilMs });
   }
 
   /** The kernel was told to forget the inode's attribute. */

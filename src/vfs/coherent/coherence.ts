@@ -192,9 +192,12 @@ export class Coherence implements ChangeListener {
     const { clock, root, told } = this.#parts;
     const belief = beliefs.takeAttr(ino, clock.nowMs());
     if (belief === undefined) return;
-    const again = () => this.#kernel?.invalidateInode(root.ownNode(ino), -1, 0);
-    again();
-    if (!this.#onceMore(belief, again)) told.forget(ino);
+    const again = () => {
+      this.#kernel?.invalidateInode(root.ownNode(ino), -1, 0);
+      told.tookBack(ino);
+    };
+    if (this.#onceMore(belief, again)) this.#kernel?.invalidateInode(root.ownNode(ino), -1, 0);
+    else again();
   }
 
   /** @returns how many there were */

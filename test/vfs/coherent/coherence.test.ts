@@ -212,6 +212,14 @@ test('what is taken back is no more what an open has to make the kernel forget',
   expect(given.told.mayDiffer(INO, now)).toBe(true);
   given.change([INO]);
   expect(given.told.mayDiffer(INO, now)).toBe(false);
+  // What was told a moment before may still come to be believed, until it is taken back once more.
+  given.live(QUIET_MS + 250);
+  holdsAttr();
+  given.told.note(INO, old, KEEP_MS);
+  given.change([INO]);
+  expect(given.told.mayDiffer(INO, now)).toBe(true);
+  given.live(2_250);
+  expect(given.told.mayDiffer(INO, now)).toBe(false);
 });
 
 test('an open file is asked about again when it has changed, or changes were missed', () => {
