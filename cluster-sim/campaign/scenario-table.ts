@@ -33,7 +33,7 @@ export function tableText(rows: readonly ScenarioRow[]): string {
   ];
   const lines = rows.map(({ name, about, reads, failed, stallMs, agreedMs }) => {
     const numbers = [reads, failed, Math.round(stallMs), Math.round(agreedMs)];
-    return `| \`${name}\` | ${about} | ${numbers.join(' | ')} |`;
+    return `| \`${name.slice('fast/'.length)}\` | ${about} | ${numbers.join(' | ')} |`;
   });
   return [...head, ...lines].join('\n');
 }
