@@ -164,6 +164,24 @@ describe('changes of a volume in Redis', () => {
     expect(heard.isAlive).toBe(false);
   });
 
+  test('are not listened to when there are too many for as many mounts', async () => {
+    const mounts = Array.from({ length: 1_000 }, (_, sid) => [sid, String(sid)]).flat();
+    await client.zadd('allSessions', ...mounts);
+    const few = new Heard();
+    const endFew = engine.changes?.subscribe(few);
+    await waitUntil('the stream to live', () => few.isAlive);
+    // Five a second for each of a thousand.
+    const loss = async () => {
+      await client.set('i5', 'again');
+      return few.losses > 0;
+    };
+    await waitUntil('the loss', loss);
+    endFew?.();
+    await client.del('allSessions');
+    expect(few.changes.length).toBeLessThan(300);
+    expect(heard.losses).toBe(0);
+  });
+
   test('end with the subscription', async () => {
     end();
     const { proofs } = heard;

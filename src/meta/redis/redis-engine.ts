@@ -85,12 +85,13 @@ export class RedisEngine implements WritableEngine {
   get changes(): RedisChanges | undefined {
     const { url, password, context } = this.#options;
     const cache = this.#clientCache;
-    const keys = this.#opened?.keys;
+    if (this.#opened === undefined || cache === undefined) return undefined;
+    const { keys, sessions } = this.#opened;
     // A prefix: the server turned out to be a member of a cluster.
-    if (cache === undefined || keys?.prefix !== '' || !RedisChanges.isPossible(url))
-      return undefined;
-    const silenceMs = silenceMaxMs(context);
-    return new RedisChanges({ url, password, keys, context, silenceMaxMs: silenceMs }, cache);
+    if (keys.prefix !== '' || !RedisChanges.isPossible(url)) return undefined;
+    const countMounts = (signal: AbortSignal) => sessions.count(signal);
+    const options = { url, password, keys, context, countMounts };
+    return new RedisChanges({ ...options, silenceMaxMs: silenceMaxMs(context) }, cache);
   }
 
   get scans(): MetaScans {

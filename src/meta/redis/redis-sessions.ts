@@ -33,6 +33,13 @@ export class RedisSessions {
     return BigInt(sid);
   }
 
+  /** How many sessions there are, those that nobody has cleaned up included. */
+  count(signal: AbortSignal): Promise<number> {
+    return this.#link.run({ op: 'countSessions', target: 'all' }, signal, (client) =>
+      client.zcard(this.#keys.allSessions),
+    );
+  }
+
   /** @see MetaSessions.refreshSession */
   refreshSession(sid: bigint, info: SessionInfo, signal: AbortSignal): Promise<void> {
     const { allSessions, sessionInfos } = this.#keys;

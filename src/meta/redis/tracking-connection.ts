@@ -14,6 +14,8 @@ import { changesOf, trackedPrefixes } from './tracked-keys.ts';
 const CHANNEL = '__redis__:invalidate';
 const PING_EVERY_MS = 250;
 const LOOK_EVERY_MS = 50;
+/** A job that starts brings hundreds of mounts within seconds. */
+const COUNT_EVERY_MS = 10_000;
 /** So old a last proof may get: by the next look and the end of the connection it is older. */
 const PROOF_AGE_MAX_MS = CHANGES_SILENCE_MAX_MS - 2 * LOOK_EVERY_MS;
 
@@ -23,6 +25,8 @@ export interface TrackingOptions {
   readonly password: string;
   readonly keys: RedisKeys;
   readonly context: EngineContext;
+  /** How many mounts may listen as we do. */
+  readonly countMounts: (signal: AbortSignal) => Promise<number>;
   /** An established connection on which nothing comes for so long is given up; connecting takes no longer. */
   readonly silenceMaxMs: number;
 }
@@ -42,6 +46,8 @@ export class TrackingConnection {
   readonly #listener: ChangeListener;
   readonly #clock: Clock;
   readonly #rate = new MessageRate();
+  readonly #ending = new AbortController();
+  #countAtMs = Number.NEGATIVE_INFINITY;
   readonly #ended = Promise.withResolvers<Error>();
   #timer: Timer | undefined;
   #provenAtMs = 0;
@@ -117,6 +123,7 @@ export class TrackingConnection {
       this.#end(new MetaError('unavailable', 'Redis: no answer on the connection for changes'));
       return;
     }
+    if (nowMs >= this.#countAtMs) this.#countMounts(nowMs);
     if (nowMs - this.#pingedAtMs >= PING_EVERY_MS) {
       this.#pingedAtMs = nowMs;
       client.ping().then(
@@ -126,6 +133,18 @@ export class TrackingConnection {
     }
     this.#lookAtMs = nowMs + LOOK_EVERY_MS;
     this.#timer = this.#clock.setTimer(LOOK_EVERY_MS, () => this.#look(client));
+  }
+
+  /** On another connection: this one may not ask for anything. */
+  #countMounts(nowMs: number): void {
+    this.#countAtMs = nowMs + COUNT_EVERY_MS;
+    this.#options.countMounts(this.#ending.signal).then(
+      (mounts) => this.#rate.setMounts(mounts),
+      (error: unknown) => {
+        const { logger } = this.#options.context;
+        if (!this.#isOver) logger.debug({ err: error }, 'sessions were not counted');
+      },
+    );
   }
 
   /** @param keys - null: all of them, the database was emptied */
@@ -141,6 +160,7 @@ export class TrackingConnection {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#timer?.cancel();
+    this.#ending.abort(error);
     this.#ended.resolve(error);
   }
 }
