@@ -60,9 +60,12 @@ export class KnownOpener {
   /** @param words - of an OPEN for reading. @returns whether it was answered */
   open(words: Uint32Array): boolean {
     const mayOpen = this.#switchboard.beginOpen(this.#line);
-    const isAnswered = mayOpen && this.#open(words);
-    this.#switchboard.endOpen(this.#line);
-    return isAnswered;
+    try {
+      return mayOpen && this.#open(words);
+    } finally {
+      // The main thread waits for it without end, even when this thread is about to die.
+      this.#switchboard.endOpen(this.#line);
+    }
   }
 
   #open(words: Uint32Array): boolean {

@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from 'vitest';
 import { toIno } from '../../../src/posix/ino.ts';
 import { machineMs } from '../../../src/runtime/clock.ts';
 import { SlotRing } from '../../../src/runtime/slot-ring.ts';
-import { loadLibc } from '../../../src/runtime/system/libc.ts';
+import { type Libc, loadLibc } from '../../../src/runtime/system/libc.ts';
 import { ChangeMarks } from '../../../src/vfs/coherent/change-marks.ts';
 import { FileTable } from '../../../src/vfs/shortcut/file-table.ts';
 import { KnownOpener } from '../../../src/vfs/shortcut/known-opener.ts';
@@ -29,6 +29,7 @@ let marks: ChangeMarks;
 let notes: Notes;
 let switchboard: Switchboard;
 let opener: KnownOpener;
+let libc: { -readonly [Call in keyof Libc]: Libc[Call] };
 let answers: () => Buffer;
 
 beforeEach(async () => {
@@ -44,8 +45,9 @@ beforeEach(async () => {
     handles.view.setUint32(handles.claim(), handle, true);
     handles.push();
   }
-  const libc = loadLibc();
-  if (libc === undefined) throw new Error('the tests have libc');
+  const loaded = loadLibc();
+  if (loaded === undefined) throw new Error('the tests have libc');
+  libc = { ...loaded };
   const shared = { files: table.shared, marks: marks.shared };
   const opening = { deviceFd, ...shared, openMs: OPEN_MS, directIo: false, noFlush: true };
   opener = new KnownOpener(
@@ -119,4 +121,14 @@ test('without a handle at hand nothing is opened', () => {
   live();
   known();
   expect([opens(), opens(), opens()]).toEqual([true, true, false]);
+});
+
+test('who waits until it has answered does not wait for a thread that fails', () => {
+  live();
+  known();
+  libc.write = () => {
+    throw new Error('no write');
+  };
+  expect(opens).toThrow('no write');
+  expect(new Int32Array(switchboard.shared).every((word) => word === 0)).toBe(true);
 });
