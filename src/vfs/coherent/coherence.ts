@@ -154,10 +154,10 @@ export class Coherence implements ChangeListener {
   proven(atMs: number): void {
     const { clock, machineMs } = this.#parts;
     const [nowMs, machineNowMs] = [clock.nowMs(), machineMs()];
-    this.marks.prove(machineNowMs - (nowMs - atMs), machineNowMs);
-    // Changes were made before that nobody told of.
+    // Changes were made before that nobody told of. No thread may open what it knows before it is doubted.
     if (!this.#isAlive) this.#parts.files.doubtAll();
     this.#isAlive = true;
+    this.marks.prove(machineNowMs - (nowMs - atMs), machineNowMs);
     this.#beliefs?.sweep(nowMs);
     this.#shareRoom();
     this.#showHeld();

@@ -5,7 +5,7 @@ import { type Ino, ROOT_INO, toIno } from '../../../src/posix/ino.ts';
 import { memoryMetrics } from '../../../src/runtime/metrics.ts';
 import { QUIET_MS, QUIET_NAMES_MS } from '../../../src/vfs/coherent/change-marks.ts';
 import { Coherence } from '../../../src/vfs/coherent/coherence.ts';
-import { OpenFiles } from '../../../src/vfs/open-files.ts';
+import { type OpenFile, OpenFiles } from '../../../src/vfs/open-files.ts';
 import { RootMap } from '../../../src/vfs/root-map.ts';
 import { ToldAttrs } from '../../../src/vfs/told-attrs.ts';
 import { attrOf } from '../fake-meta.ts';
@@ -241,6 +241,23 @@ test('an open file is asked about again when it has changed, or changes were mis
   expect(file.isDoubted).toBe(true);
   expect(files.open(OTHER, attrOf(), early).isDoubted).toBe(true);
   expect(files.open(toIno(9n), attrOf(), files.ticket()).isDoubted).toBe(false);
+});
+
+test('what is known is doubted before other threads may use it again', () => {
+  const { clock, coherence, files } = given;
+  given.live(500);
+  files.open(INO, attrOf(), files.ticket());
+  given.lose();
+  files.observe(INO, attrOf(), files.ticket());
+  const told: { isDoubted: boolean; isAlive: boolean }[] = [];
+  const known = ({ isDoubted }: OpenFile) => {
+    told.push({ isDoubted, isAlive: coherence.marks.isAlive(clock.nowMs() + BOOT_MS) });
+  };
+  files.watch({ known, unknown: () => undefined, asks: () => undefined });
+  told.splice(0);
+  given.prove();
+  expect(told).toEqual([{ isDoubted: true, isAlive: false }]);
+  expect(coherence.marks.isAlive(clock.nowMs() + BOOT_MS)).toBe(true);
 });
 
 /** What happens to one inode, in any order. */
