@@ -14,7 +14,7 @@ import {
 } from '../engine.ts';
 import type { WritableEngine } from '../writable-engine.ts';
 import { parseSetting } from '../parse-setting.ts';
-import { type Environment, passwordFrom } from '../password.ts';
+import type { Environment } from '../password.ts';
 import type { SessionInfo, SessionRecord } from '../session.ts';
 import type { VolumeSetting } from '../setting.ts';
 import type { MetaScans } from '../write/scans.ts';
@@ -23,17 +23,14 @@ import { type ClientCache, parseClientCache } from './client-cache.ts';
 import { RedisAcl } from './redis-acl.ts';
 import { RedisChanges } from './redis-changes.ts';
 import { RedisDirect } from './redis-direct.ts';
-import { openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
+import { openRedis, poolBeside, redisOptions, type RedisOpenOptions } from './redis-open.ts';
 import { RedisDirectories } from './redis-directory.ts';
 import { RedisInodes } from './redis-inodes.ts';
 import type { RedisKeys } from './redis-keys.ts';
 import { type RedisLink, silenceMaxMs } from './redis-link.ts';
-import { RedisPool } from './redis-pool.ts';
-import { primaryOf } from './redis-primary.ts';
 import { RedisScans } from './redis-scans.ts';
 import { RedisSessions } from './redis-sessions.ts';
 import { RedisTransactions } from './redis-transactions.ts';
-import { parseRedisUrl } from './redis-url.ts';
 
 /** What belongs to one connection. */
 interface Opened {
@@ -51,7 +48,7 @@ export class RedisEngine implements WritableEngine {
   readonly displayUrl: string;
   readonly #context: EngineContext;
   readonly #acl = new AclCache();
-  readonly #options: Parameters<typeof openRedis>[0];
+  readonly #options: RedisOpenOptions;
   readonly #clientCache: ClientCache | undefined;
   #opened: Opened | undefined;
 
@@ -62,16 +59,10 @@ export class RedisEngine implements WritableEngine {
    * @throws MetaError `bad-url`
    */
   constructor(url: string, env: Environment, context: EngineContext) {
-    const parsed = parseRedisUrl(url);
-    this.displayUrl = parsed.display;
+    this.#options = redisOptions(url, env, context);
+    this.displayUrl = this.#options.url.display;
     this.#context = context;
-    this.#clientCache = parseClientCache(parsed.query);
-    this.#options = {
-      url: parsed,
-      password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
-      sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
-      context,
-    };
+    this.#clientCache = parseClientCache(this.#options.url.query);
   }
 
   get direct(): RedisDirect | undefined {
@@ -104,12 +95,10 @@ export class RedisEngine implements WritableEngine {
 
   async start(signal: AbortSignal = new AbortController().signal): Promise<void> {
     if (this.#opened !== undefined) return;
-    const { link, keys, url } = await openRedis(this.#options, signal);
-    const { password, sentinelPassword, context } = this.#options;
-    const pool = new RedisPool({
-      place: (inTime) => primaryOf(url, { link, keys }, inTime),
-      ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
-    });
+    const opened = await openRedis(this.#options, signal);
+    const { link, keys } = opened;
+    const { context } = this.#options;
+    const pool = poolBeside(opened, this.#options);
     const acl = new RedisAcl(keys);
     this.#opened = {
       link,

@@ -6,20 +6,23 @@ import { decodeAttr, encodeAttr } from '../attr-codec.ts';
 import { encodeEdge } from '../edge-codec.ts';
 import type { EngineContext } from '../engine-context.ts';
 import { type DirQuota, MetaError } from '../engine.ts';
-import { type Environment, passwordFrom } from '../password.ts';
+import type { Environment } from '../password.ts';
 import type { LoadRecord, VolumeLoader } from '../volume-loader.ts';
 import type { VolumeCounters } from '../write/scans.ts';
 import { asBuffer } from './redis-directory.ts';
 import { toMetaError } from './redis-errors.ts';
 import { execute } from './redis-exec.ts';
 import { scanKeys } from './redis-key-scan.ts';
-import { silenceMaxMs } from './redis-link.ts';
-import { type OpenRedis, openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
-import { RedisPool } from './redis-pool.ts';
-import { primaryOf } from './redis-primary.ts';
+import {
+  type OpenRedis,
+  openRedis,
+  poolBeside,
+  redisOptions,
+  type RedisOpenOptions,
+} from './redis-open.ts';
+import type { RedisPool } from './redis-pool.ts';
 import { removeVolumeKeys } from './redis-removal.ts';
 import type { QueuedCommand } from './redis-tx.ts';
-import { parseRedisUrl } from './redis-url.ts';
 import { fromLimits, ownerQuotaKeys } from './redis-values.ts';
 
 type Words = readonly (string | Buffer)[];
@@ -30,31 +33,20 @@ const RECORDS_MAX = 1000;
 /** Makes a volume in an empty database of Redis. */
 export class RedisLoader implements VolumeLoader {
   readonly displayUrl: string;
-  readonly #options: Parameters<typeof openRedis>[0];
+  readonly #options: RedisOpenOptions;
   #opened: (OpenRedis & { readonly pool: RedisPool }) | undefined;
   #aclMaxId = 0;
 
   /** @throws MetaError `bad-url`. @see RedisEngine */
   constructor(url: string, env: Environment, context: EngineContext) {
-    const parsed = parseRedisUrl(url);
-    this.displayUrl = parsed.display;
-    this.#options = {
-      url: parsed,
-      password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
-      sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
-      context,
-      mayBeEmpty: true,
-    };
+    this.#options = { ...redisOptions(url, env, context), mayBeEmpty: true };
+    this.displayUrl = this.#options.url.display;
   }
 
   async begin(signal: AbortSignal): Promise<void> {
-    const { password, sentinelPassword, context } = this.#options;
     const opened = await openRedis(this.#options, signal);
-    const { link, keys, url } = opened;
-    const pool = new RedisPool({
-      place: (inTime) => primaryOf(url, { link, keys }, inTime),
-      ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
-    });
+    const { link, keys } = opened;
+    const pool = poolBeside(opened, this.#options);
     this.#opened = { ...opened, pool };
     for await (const [name] of scanKeys(link, `${keys.prefix}*`, signal)) {
       if (name === undefined) continue;

@@ -1,13 +1,16 @@
 import type { EngineContext } from '../engine-context.ts';
 import { MetaError } from '../engine.ts';
+import { type Environment, passwordFrom } from '../password.ts';
 import { isErrorReply } from './redis-errors.ts';
 import type { RedisClient } from './redis-connect.ts';
 import { RedisKeys } from './redis-keys.ts';
-import { RedisLink } from './redis-link.ts';
-import type { RedisUrl } from './redis-url.ts';
+import { RedisLink, silenceMaxMs } from './redis-link.ts';
+import { RedisPool } from './redis-pool.ts';
+import { primaryOf } from './redis-primary.ts';
+import { parseRedisUrl, type RedisUrl } from './redis-url.ts';
 
 /** Where a password may be, beside the URL. */
-export const PASSWORD_VARIABLES = ['REDIS_PASSWORD', 'META_PASSWORD'];
+const PASSWORD_VARIABLES = ['REDIS_PASSWORD', 'META_PASSWORD'];
 
 /** What to open. */
 export interface RedisOpenOptions {
@@ -25,6 +28,36 @@ export interface OpenRedis {
   readonly keys: RedisKeys;
   /** With the place that it turned out to be. */
   readonly url: RedisUrl;
+}
+
+/**
+ * What a metadata URL says of what to open.
+ *
+ * @param env - where passwords may be: `REDIS_PASSWORD`, `META_PASSWORD`, `META_PASSWORD_FILE`,
+ *   `SENTINEL_PASSWORD`
+ * @throws MetaError `bad-url`
+ */
+export function redisOptions(
+  url: string,
+  env: Environment,
+  context: EngineContext,
+): RedisOpenOptions {
+  const parsed = parseRedisUrl(url);
+  return {
+    url: parsed,
+    password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
+    sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
+    context,
+  };
+}
+
+/** Connections for transactions, beside the one that was opened. */
+export function poolBeside({ link, keys, url }: OpenRedis, options: RedisOpenOptions): RedisPool {
+  const { password, sentinelPassword, context } = options;
+  return new RedisPool({
+    place: (inTime) => primaryOf(url, { link, keys }, inTime),
+    ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
+  });
 }
 
 /**

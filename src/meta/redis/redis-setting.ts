@@ -2,37 +2,32 @@ import { ROOT_INO, TRASH_INO } from '../../posix/ino.ts';
 import { encodeAttr } from '../attr-codec.ts';
 import { MetaError } from '../engine.ts';
 import type { EngineContext } from '../engine-context.ts';
-import { type Environment, passwordFrom } from '../password.ts';
+import type { Environment } from '../password.ts';
 import type { SettingChange, SettingStore } from '../setting-store.ts';
 import { firstDirectory, ROOT_MODE, TRASH_MODE } from '../volume-root.ts';
 import { asBuffer } from './redis-directory.ts';
 import { execute } from './redis-exec.ts';
 import type { RedisKeys } from './redis-keys.ts';
-import { silenceMaxMs } from './redis-link.ts';
-import { type OpenRedis, openRedis, PASSWORD_VARIABLES } from './redis-open.ts';
-import { RedisPool } from './redis-pool.ts';
-import { primaryOf } from './redis-primary.ts';
+import {
+  type OpenRedis,
+  openRedis,
+  poolBeside,
+  redisOptions,
+  type RedisOpenOptions,
+} from './redis-open.ts';
 import { removeVolumeKeys } from './redis-removal.ts';
 import type { QueuedCommand } from './redis-tx.ts';
-import { parseRedisUrl } from './redis-url.ts';
 
 /** The setting of a volume in Redis. */
 export class RedisSetting implements SettingStore {
   readonly displayUrl: string;
-  readonly #options: Parameters<typeof openRedis>[0];
+  readonly #options: RedisOpenOptions;
   #opened: OpenRedis | undefined;
 
   /** @throws MetaError `bad-url`. @see RedisEngine */
   constructor(url: string, env: Environment, context: EngineContext) {
-    const parsed = parseRedisUrl(url);
-    this.displayUrl = parsed.display;
-    this.#options = {
-      url: parsed,
-      password: parsed.password || passwordFrom(env, PASSWORD_VARIABLES),
-      sentinelPassword: env['SENTINEL_PASSWORD'] ?? '',
-      context,
-      mayBeEmpty: true,
-    };
+    this.#options = { ...redisOptions(url, env, context), mayBeEmpty: true };
+    this.displayUrl = this.#options.url.display;
   }
 
   async load(signal: AbortSignal): Promise<Uint8Array | undefined> {
@@ -58,16 +53,13 @@ export class RedisSetting implements SettingStore {
 
   /** Does what is queued when the setting is what it was. */
   async #exchange(
-    { link, keys, url }: OpenRedis,
+    opened: OpenRedis,
     before: Uint8Array | undefined,
     commands: readonly QueuedCommand[],
     signal: AbortSignal,
   ): Promise<void> {
-    const { password, sentinelPassword, context } = this.#options;
-    const pool = new RedisPool({
-      place: (inTime) => primaryOf(url, { link, keys }, inTime),
-      ...{ password, sentinelPassword, silenceMaxMs: silenceMaxMs(context) },
-    });
+    const { keys } = opened;
+    const pool = poolBeside(opened, this.#options);
     try {
       await pool.use(
         signal,
