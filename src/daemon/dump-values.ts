@@ -1,25 +1,18 @@
 import { CHUNK_BYTES } from '../block/geometry.ts';
 import type { SliceRecord } from '../block/slice-record.ts';
 import type { AclName, AclRule } from '../meta/acl.ts';
-import { FileType, type Timespec } from '../posix/attr.ts';
+import { type Attr, FileType, type Timespec } from '../posix/attr.ts';
 import { dumpBytes } from './dump-text.ts';
 import type { DumpValue } from './dump-reader.ts';
 import { DumpError } from './json-events.ts';
 
 /** What a dump tells of an inode. */
-export interface DumpedAttr {
+export interface DumpedAttr
+  extends Pick<Attr, 'type' | 'mode' | 'uid' | 'gid' | 'atime' | 'mtime' | 'ctime' | 'rdev'> {
   readonly inode: bigint;
-  readonly type: FileType;
   readonly flags: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly atime: Timespec;
-  readonly mtime: Timespec;
-  readonly ctime: Timespec;
   /** Of regular files. */
   readonly length: bigint;
-  readonly rdev: number;
   readonly tier: number;
 }
 
