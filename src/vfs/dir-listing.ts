@@ -4,7 +4,8 @@ import type { DirCursor, DirEntry, MetaReader } from '../meta/engine.ts';
 import type { Ino } from '../posix/ino.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { Semaphore } from '../runtime/semaphore.ts';
-import type { OpenFiles, Ticket } from './open-files.ts';
+import type { Ticket } from './open-file.ts';
+import type { OpenFiles } from './open-files.ts';
 
 /** Cookies are page number × this + number in the page; a page has fewer entries than this. */
 const PAGE_STRIDE = 1n << 20n;

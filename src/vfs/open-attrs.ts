@@ -4,7 +4,8 @@ import { MetaError } from '../meta/engine.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { DeadlineError, withDeadline } from '../runtime/deadline.ts';
 import type { Counter, Metrics } from '../runtime/metrics.ts';
-import { type OpenFiles, shownAttr } from './open-files.ts';
+import { shownAttr } from './open-file.ts';
+import { type OpenFiles } from './open-files.ts';
 
 /** So long the metadata may take to tell the attribute of an open file… */
 const ANSWER_TIMEOUT_MS = 1_000;

@@ -1,5 +1,5 @@
 import type { FileVersion } from './file-version.ts';
-import type { OpenFile } from './open-files.ts';
+import type { OpenFile } from './open-file.ts';
 import type { ThroughHandle } from './passthrough.ts';
 import { ReadSessions } from './read-sessions.ts';
 import type { FileWriter } from './write/file-writer.ts';

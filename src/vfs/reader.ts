@@ -13,7 +13,7 @@ import type { ExtentPublisher } from './extent-publisher.ts';
 import type { FileVersion } from './file-version.ts';
 import { HeldParts } from './held-parts.ts';
 import type { Nodes } from './nodes.ts';
-import type { OpenFile } from './open-files.ts';
+import type { OpenFile } from './open-file.ts';
 import type { OpenHandle } from './open-handle.ts';
 import type { PlanCache } from './plan-cache.ts';
 import type { ReadAhead } from './read-ahead.ts';

@@ -6,7 +6,8 @@ import { type Attr, FileType } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
 import type { ExtentPublisher } from '../extent-publisher.ts';
 import type { FileVersion } from '../file-version.ts';
-import type { OpenFile, OpenFiles } from '../open-files.ts';
+import type { OpenFile } from '../open-file.ts';
+import type { OpenFiles } from '../open-files.ts';
 import type { PlanCache } from '../plan-cache.ts';
 import type { ToldAttrs } from '../told-attrs.ts';
 

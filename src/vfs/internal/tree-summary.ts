@@ -1,7 +1,7 @@
 import type { DirCursor, MetaReader } from '../../meta/engine.ts';
 import { type Attr, FileType } from '../../posix/attr.ts';
 import type { Ino } from '../../posix/ino.ts';
-import { type Ticket } from '../open-files.ts';
+import { type Ticket } from '../open-file.ts';
 import { TreeWalk } from '../warm/tree-walk.ts';
 
 /** Sums over a tree, under JuiceFS's names. */

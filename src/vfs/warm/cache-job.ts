@@ -4,7 +4,7 @@ import type { MetaReader } from '../../meta/engine.ts';
 import { FileType } from '../../posix/attr.ts';
 import { abortReason } from '../../runtime/deadline.ts';
 import { Semaphore } from '../../runtime/semaphore.ts';
-import type { Ticket } from '../open-files.ts';
+import type { Ticket } from '../open-file.ts';
 import type { RootMap } from '../root-map.ts';
 import { type BlockAction, blockAction, type BlockActionParts } from './block-actions.ts';
 import type { CacheAction } from './cache-progress.ts';

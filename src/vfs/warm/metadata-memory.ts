@@ -1,6 +1,7 @@
 import type { Piece } from '../../block/read-plan.ts';
 import type { Nodes } from '../nodes.ts';
-import type { OpenFiles, Ticket } from '../open-files.ts';
+import type { Ticket } from '../open-file.ts';
+import type { OpenFiles } from '../open-files.ts';
 import type { PlanCache } from '../plan-cache.ts';
 import type { MetadataMemory } from './cache-job.ts';
 import type { FoundNode } from './tree-walk.ts';

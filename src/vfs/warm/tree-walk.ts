@@ -1,7 +1,7 @@
 import type { DirCursor, DirEntry, MetaReader } from '../../meta/engine.ts';
 import { FileType } from '../../posix/attr.ts';
 import { abortReason } from '../../runtime/deadline.ts';
-import type { Ticket } from '../open-files.ts';
+import type { Ticket } from '../open-file.ts';
 import type { CacheTarget } from './cache-target.ts';
 
 /** Directories listed at once. */

@@ -5,7 +5,7 @@ import { FsError } from '../../posix/errno.ts';
 import type { Ino } from '../../posix/ino.ts';
 import { abortable } from '../../runtime/abortable.ts';
 import type { FileVersion } from '../file-version.ts';
-import { type OpenFile, shownAttr } from '../open-files.ts';
+import { type OpenFile, shownAttr } from '../open-file.ts';
 import { sliceFor } from './chunk-slices.ts';
 import type { CommitRun } from './commit-run.ts';
 import { lossError, WriteAbortedError } from './write-error.ts';

@@ -2,7 +2,7 @@ import type { Attr, Timespec } from '../../posix/attr.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Counter } from '../../runtime/metrics.ts';
-import type { OpenFile } from '../open-files.ts';
+import type { OpenFile } from '../open-file.ts';
 import type { CommitRun } from './commit-run.ts';
 import type { WriteClock } from './write-clock.ts';
 import type { SliceParts } from './write-slice.ts';
