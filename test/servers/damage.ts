@@ -24,25 +24,34 @@ export async function filesBelow(dir: string): Promise<string[]> {
 
 /**
  * Does to some files what failing disks and crashes do: flipped bits, cut ends, zeros, garbage at
- * the end, lost files, contents of another file.
+ * the end, lost files, contents of another file. A file that a running daemon removes meanwhile is
+ * lost as well: nothing is done to it.
  */
 export async function damageFiles(dir: string, count: number, random: () => number): Promise<void> {
   const files = await filesBelow(dir);
-  for (let done = 0; done < count && files.length > 1; done += 1) {
-    const take = () => files.splice(Math.floor(random() * files.length), 1)[0] as string;
-    const path = take();
-    const bytes = await readFile(path);
-    const at = Math.floor(random() * bytes.length);
-    const kind = Math.floor(random() * 6);
-    if (kind === 0 && bytes.length > 0) {
-      bytes[at] = (bytes[at] as number) ^ (1 << Math.floor(random() * 8));
-      await overwrite(path, bytes);
-    } else if (kind === 1) await truncate(path, at);
-    else if (kind === 2) await overwrite(path, bytes.fill(0, at));
-    else if (kind === 3) await writeFile(path, 'garbage', { flag: 'a' });
-    else if (kind === 4) await rm(path);
-    else if (files.length > 0) await swap(path, take());
-  }
+  const take = () => files.splice(Math.floor(random() * files.length), 1)[0];
+  for (let done = 0; done < count && files.length > 1; done += 1)
+    await damage(take() as string, take, random).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+}
+
+async function damage(
+  path: string,
+  another: () => string | undefined,
+  random: () => number,
+): Promise<void> {
+  const bytes = await readFile(path);
+  const at = Math.floor(random() * bytes.length);
+  const kind = Math.floor(random() * 6);
+  if (kind === 0 && bytes.length > 0) {
+    bytes[at] = (bytes[at] as number) ^ (1 << Math.floor(random() * 8));
+    await overwrite(path, bytes);
+  } else if (kind === 1) await truncate(path, at);
+  else if (kind === 2) await overwrite(path, bytes.fill(0, at));
+  else if (kind === 3) await writeFile(path, 'garbage', { flag: 'a' });
+  else if (kind === 4) await rm(path);
+  else await swap(path, another());
 }
 
 /** In place: the file keeps its name, inode and length. */
@@ -52,8 +61,13 @@ async function overwrite(path: string, bytes: Uint8Array): Promise<void> {
   await file.close();
 }
 
-async function swap(a: string, b: string): Promise<void> {
+async function swap(a: string, b: string | undefined): Promise<void> {
+  if (b === undefined) return;
   await rename(a, `${a}.swap`);
-  await rename(b, a);
-  await rename(`${a}.swap`, b);
+  // The other one may be gone by now: then the first takes its name, too.
+  try {
+    await rename(b, a);
+  } finally {
+    await rename(`${a}.swap`, b);
+  }
 }
