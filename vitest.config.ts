@@ -42,6 +42,7 @@ const BESIDE_OTHERS = [
   'vfs-fixtures',
   'vfs-live',
   'virtual-files',
+  'writeback',
   'writing-calls',
   'writing-crash',
   'writing-interop',

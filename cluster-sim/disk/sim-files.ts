@@ -85,6 +85,11 @@ export class SimFiles implements FileCalls {
     });
   }
 
+  /** What was written survives the process as it is; machines do not crash in the simulation. */
+  sync(fd: number): Promise<void> {
+    return this.#call(0, () => void this.#fileOf(fd));
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.#call(0, () => {
       const { files } = this.#disk;

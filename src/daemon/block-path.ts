@@ -6,6 +6,7 @@ import { HotBlocks } from '../mesh/hot-blocks.ts';
 import { LoadMetrics } from '../mesh/load-metrics.ts';
 import { LocalBlocks } from '../mesh/local-blocks.ts';
 import { MeshLoader } from '../mesh/mesh-loader.ts';
+import type { StagedBlocks } from '../mesh/stage-source.ts';
 import { Replicator } from '../mesh/replicator.ts';
 import { SharedBlocks } from '../mesh/shared-blocks.ts';
 import type { LocalCache } from './cache.ts';
@@ -27,6 +28,8 @@ export function createBlockPath(
     volume: Pick<OpenVolume, 'origin'>;
     cache: LocalCache;
     group: PeerGroup | undefined;
+    /** New blocks that wait on this node's disks. */
+    staged?: StagedBlocks | undefined;
   },
   config: {
     readonly cache: Pick<CacheConfig, 'memoryBytes' | 'prefetchWorkers'>;
@@ -34,11 +37,11 @@ export function createBlockPath(
   },
   context: DaemonContext,
 ): BlockPath {
-  const { volume, cache, group } = parts;
+  const { volume, cache, group, staged } = parts;
   const { replicas } = config.group;
   const metrics = new LoadMetrics(context.metrics);
   const shared = { ...context, metrics };
-  const route = new BlockRoute({ ...shared, origin: volume.origin, group, replicas });
+  const route = new BlockRoute({ ...shared, origin: volume.origin, staged, group, replicas });
   const followers = (key: BlockKey) => route.followers(key);
   const replicator = group && new Replicator({ ...shared, client: group.client, followers });
   const keepInMemory = config.cache.memoryBytes > 0;

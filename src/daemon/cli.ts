@@ -70,8 +70,10 @@ function buildProgram(): Command {
     .description('unmount a volume')
     .argument('<MOUNTPOINT>')
     .option('-f, --force', 'detach it even while files are open')
-    .action(async (mountpoint: string, options: { force?: boolean }) => {
-      await umount(mountpoint, { force: options.force === true });
+    .option('--flush', 'first wait until all that is staged (--writeback) is uploaded')
+    .action(async (mountpoint: string, options: { force?: boolean; flush?: boolean }) => {
+      const { force = false, flush = false } = options;
+      await umount(mountpoint, { force, flush });
     });
   program
     .command('status')

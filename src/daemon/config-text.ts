@@ -18,7 +18,7 @@ export function configText(
   setting: VolumeSetting,
   mount: { sid: bigint; pid: number; ppid: number },
 ): string {
-  const { reading, cache, origin, mountpoint } = config;
+  const { reading, cache, origin, staging, mountpoint } = config;
   const subdir = reading.subdir ?? '';
   const value = {
     Meta: {
@@ -43,7 +43,11 @@ export function configText(
       MaxDownload: origin.maxDownloads,
       MaxUpload: origin.maxUploads,
       MaxRetries: origin.ioRetries,
-      Writeback: false,
+      Writeback: staging.writeback,
+      WritebackThresholdSize: staging.belowBytes ?? setting.blockBytes + 1,
+      MaxStageWrite: staging.writesMax,
+      UploadDelay: nanoseconds(staging.delayMs),
+      UploadHours: staging.hours === undefined ? '' : `${staging.hours.start}-${staging.hours.end}`,
       HashPrefix: setting.hashPrefix,
       BlockSize: setting.blockBytes,
       GetTimeout: nanoseconds(origin.getTimeoutMs),

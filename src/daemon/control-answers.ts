@@ -12,6 +12,7 @@ import type { CacheGroup } from './group.ts';
 import { groupStatus } from './group-report.ts';
 import type { MountConfig } from './mount-config.ts';
 import { UsageError } from './quantities.ts';
+import type { StagedLine, Staging } from './staging.ts';
 import { WarmupEndpoint } from './warmup-endpoint.ts';
 
 /** A question of the command line is answered within this, before the asker gives up (30 s). */
@@ -21,13 +22,15 @@ const ANSWER_TIMEOUT_MS = 25_000;
 export interface ControlParts {
   readonly vfs: Vfs;
   readonly server: BlockServer;
+  /** Undefined without a cache disk. */
+  readonly staging: Staging | undefined;
   /** Undefined outside a cache group, as are the next ones. */
   readonly group: CacheGroup | undefined;
   readonly drain: Drain | undefined;
   readonly report: (() => Promise<MemberReport>) | undefined;
 }
 
-/** Answers the questions of the command line: `/warmup`, `/drain`, `/group` and `/info`. */
+/** Answers the questions of the command line: `/warmup`, `/drain`, `/group`, `/staged` and `/info`. */
 export function controlAnswers(
   parts: ControlParts,
   config: MountConfig,
@@ -44,6 +47,8 @@ export function controlAnswers(
         return drains.answer(question);
       case '/group':
         return groupAnswer(parts, config, context);
+      case '/staged':
+        return stagedAnswer(question, parts);
       case '/info':
         return infoAnswer(question, parts, context);
       default:
@@ -62,6 +67,20 @@ async function groupAnswer(parts: ControlParts, config: MountConfig, { clock }: 
   return await withDeadline(clock, wait, (signal) =>
     groupStatus({ name, group, own: report, clock }, signal),
   );
+}
+
+/** With `?hurry` what waits is uploaded as soon as possible, and not when its time has come. */
+function stagedAnswer({ url }: ControlQuestion, { staging }: ControlParts): StagedLine {
+  if (staging === undefined) return { blocks: 0, bytes: 0 };
+  const { stage, uploader } = staging;
+  if (url.searchParams.has('hurry')) {
+    const { blocks } = stage.usage();
+    if (uploader === undefined && blocks > 0) {
+      throw new UsageError(`${blocks} blocks are staged, and this mount is read-only`);
+    }
+    uploader?.hurry();
+  }
+  return stage.usage();
 }
 
 async function infoAnswer({ url }: ControlQuestion, parts: ControlParts, context: DaemonContext) {

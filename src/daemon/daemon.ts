@@ -6,6 +6,7 @@ import { systemClock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import { systemRandom } from '../runtime/random.ts';
 import { loadLibc } from '../runtime/system/libc.ts';
+import type { BlockStage } from '../store/stage/block-stage.ts';
 import { DEFAULT_VFS_OPTIONS } from '../vfs/options.ts';
 import { Vfs } from '../vfs/vfs.ts';
 import type { VfsWriting } from '../vfs/vfs-parts.ts';
@@ -24,6 +25,7 @@ import { attachPassthrough, passthroughBytesMax, wantsPassthrough } from './pass
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
+import { openStaging } from './staging.ts';
 import { ShutdownStack } from './shutdown-stack.ts';
 import { findSubdir, openVolume, type OpenVolume } from './volume.ts';
 import { openWriting } from './writing.ts';
@@ -79,7 +81,9 @@ export class Daemon {
     this.#volumeName = volume.setting.name;
     const cache = await this.#startCache(volume);
     const group = await this.#joinGroup(volume, cache);
-    const path = createBlockPath({ volume, cache, group }, config, this.#context);
+    const staging = await openStaging(volume, config, this.#context, this.#shutdown);
+    const sources = { volume, cache, group, staged: staging?.stage };
+    const path = createBlockPath(sources, config, this.#context);
     const { loader, server } = path;
     this.#shutdown.push('loader', () => loader.stop());
     await loader.start();
@@ -88,7 +92,7 @@ export class Daemon {
     const warming = { loader, cache, server, group, bufferBytes, replicas };
     const caches = createGroupCache(warming, this.#context, this.#shutdown);
     const { drain } = caches;
-    const report = group && this.#reportOf(cache, group, drain);
+    const report = group && this.#reportOf(cache, group, { drain, stage: staging?.stage });
     if (report !== undefined) group?.host.reports.handle(report);
     group?.host.handle(server);
     await group?.listen();
@@ -96,10 +100,11 @@ export class Daemon {
     const sid = session.sid ?? 0n;
     await group?.follow();
     if (config.group.weight === 0 && !config.group.noSharing) drain?.begin();
+    const writes = { storage: staging?.storage, skipDirMtimeMs: config.skipDirMtimeMs };
     const onUnfit = (error: Error) => this.#closing.reject(error);
     const writing = config.readWrite
       ? await openWriting(
-          { volume, path, session, skipDirMtimeMs: config.skipDirMtimeMs, onUnfit },
+          { ...writes, volume, path, session, onUnfit },
           this.#context,
           this.#shutdown,
         )
@@ -107,7 +112,7 @@ export class Daemon {
     const vfs = await this.#createVfs(volume, { loader, cache: caches.cache, sid, writing });
     await this.#startMetrics();
     await this.#mount(volume, cache, vfs);
-    await this.#startControl({ vfs, server, group, drain, report });
+    await this.#startControl({ vfs, server, staging, group, drain, report });
   }
 
   /** Unmounts and ends everything. Never rejects. */
@@ -228,7 +233,11 @@ export class Daemon {
   }
 
   /** How this node is doing, for other members and the command line. */
-  #reportOf(cache: LocalCache, group: CacheGroup, drain: Drain | undefined) {
+  #reportOf(
+    cache: LocalCache,
+    group: CacheGroup,
+    { drain, stage }: { drain: Drain | undefined; stage: BlockStage | undefined },
+  ) {
     const { memory, disk } = cache;
     return () =>
       ownReport({
@@ -238,6 +247,7 @@ export class Daemon {
         view: group.membership.current(),
         ring: group.ring.fingerprint,
         drain: drain?.progress,
+        staged: stage?.usage(),
       });
   }
 

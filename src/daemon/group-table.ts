@@ -46,7 +46,9 @@ export function groupTable(status: GroupStatus, options: GroupTableOptions = {})
   }
   const hidden = rows.length - Math.min(rows.length, rowsMax);
   const more = hidden === 0 ? [] : [`and ${hidden} more`];
-  return [headline(status), table.toString(), ...drains(status), ...more].join('\n');
+  return [headline(status), table.toString(), ...drains(status), ...staged(status), ...more].join(
+    '\n',
+  );
 }
 
 function headline({ group, epoch, ring, agreed, members, time }: GroupStatus): string {
@@ -108,6 +110,16 @@ function drains({ members }: GroupStatus): string[] {
     const moved = `${byteText(drainBytesDone)} handed over, ${byteText(drainBytesLeft)} left`;
     const failed = drainBlocksFailed === 0 ? '' : `, ${drainBlocksFailed} blocks without a taker`;
     return [`${node.slice(-NAME_LENGTH)} is ${drainState}: ${moved}${failed}`];
+  });
+}
+
+/** A line about each member that has blocks to upload. */
+function staged({ members }: GroupStatus): string[] {
+  return members.flatMap(({ node, report }) => {
+    if (report === null || report.stagedBlocks === 0) return [];
+    const { stagedBlocks, stagedBytes } = report;
+    const name = node.slice(-NAME_LENGTH);
+    return [`${name} has ${stagedBlocks} staged blocks (${byteText(stagedBytes)}) to upload`];
   });
 }
 

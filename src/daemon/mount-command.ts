@@ -27,6 +27,7 @@ export function describeMount(
     .option('--skip-dir-mtime <DURATION>', 'a directory gets no newer mtime so soon', '0.1');
   originOptions(command);
   cacheOptions(command, cacheDir);
+  stagingOptions(command);
   groupOptions(command);
   return readingOptions(command);
 }
@@ -61,6 +62,16 @@ function cacheOptions(command: Command, cacheDir: string): void {
     )
     .option('--cache-mode <MODE>', 'of cache files', '0600')
     .option('--prefetch <N>', 'whole blocks brought at once after small reads', '1');
+}
+
+function stagingOptions(command: Command): void {
+  command
+    .optionsGroup('Writing to the cache disk first:')
+    .option('--writeback', 'a write is safe on the cache disk and uploaded in the background')
+    .option('--writeback-threshold-size <SIZE>', 'only smaller blocks are staged (default: all)')
+    .option('--max-stage-write <N>', 'blocks staged at once (default: 1000)')
+    .option('--upload-delay <DURATION>', 'before a staged block is uploaded (default: 0)')
+    .option('--upload-hours <A-B>', 'hours of the day in which staged blocks are uploaded');
 }
 
 function groupOptions(command: Command): void {

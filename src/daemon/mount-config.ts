@@ -1,6 +1,7 @@
 import { homedir, totalmem } from 'node:os';
 import path from 'node:path';
 import { CHECKSUM_MODES, type ChecksumMode } from '../store/checksum-mode.ts';
+import { parseUploadHours, type UploadHours } from '../store/stage/upload-hours.ts';
 import { EVICTION_NAMES, type EvictionName } from '../store/eviction/create-policy.ts';
 import type { LogLevel } from './pino-logger.ts';
 import { LOG_LEVELS } from './pino-logger.ts';
@@ -30,6 +31,7 @@ export interface MountConfig {
   readonly skipDirMtimeMs: number;
   readonly origin: OriginConfig;
   readonly cache: CacheConfig;
+  readonly staging: StagingConfig;
   readonly group: GroupConfig;
   readonly fuse: FuseConfig;
   readonly reading: ReadingConfig;
@@ -58,6 +60,19 @@ export interface CacheConfig {
   readonly verify: ChecksumMode;
   readonly fileMode: number;
   readonly prefetchWorkers: number;
+}
+
+/** How new blocks wait on the cache disks to be uploaded. */
+export interface StagingConfig {
+  /** `--writeback` */
+  readonly writeback: boolean;
+  /** Larger blocks are uploaded directly; undefined: all are staged. */
+  readonly belowBytes: number | undefined;
+  /** Blocks that are staged at once. */
+  readonly writesMax: number;
+  readonly delayMs: number;
+  /** Undefined: at all hours. */
+  readonly hours: UploadHours | undefined;
 }
 
 /** The cache group. */
@@ -122,6 +137,8 @@ const DEFAULT_MEMORY_BYTES = 1024 * 2 ** 20;
 /** @throws UsageError that names the option and its value */
 export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptions): MountConfig {
   const metrics = text(raw, 'metrics');
+  const readWrite = isReadWrite(raw);
+  const cache = cacheConfig(raw);
   return {
     metaUrl,
     mountpoint: path.resolve(mountpoint),
@@ -130,10 +147,11 @@ export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptio
     logLevel: parseChoice('--log-level', text(raw, 'logLevel'), LOG_LEVELS),
     metricsAddress: metrics === 'none' ? undefined : parseAddress('--metrics', metrics),
     heartbeatMs: atLeast('--heartbeat', parseDuration('--heartbeat', text(raw, 'heartbeat')), 100),
-    readWrite: isReadWrite(raw),
+    readWrite,
     skipDirMtimeMs: duration(raw, 'skipDirMtime'),
     origin: originConfig(raw),
-    cache: cacheConfig(raw),
+    cache,
+    staging: stagingConfig(raw, { readWrite, hasDisk: cache.dirs.length > 0 }),
     group: groupConfig(raw),
     fuse: fuseConfig(raw),
     reading: readingConfig(raw),
@@ -198,6 +216,50 @@ function cacheConfig(raw: RawOptions): CacheConfig {
     fileMode: fileMode(text(raw, 'cacheMode')),
     prefetchWorkers: whole(raw, 'prefetch', { min: 0, max: 64 }),
   };
+}
+
+/** Options that say how `--writeback` works, in camel case. */
+const STAGING_OPTIONS = [
+  'writebackThresholdSize',
+  'maxStageWrite',
+  'uploadDelay',
+  'uploadHours',
+] as const;
+
+function stagingConfig(
+  raw: RawOptions,
+  { readWrite, hasDisk }: { readWrite: boolean; hasDisk: boolean },
+): StagingConfig {
+  const writeback = raw['writeback'] === true;
+  const useless = STAGING_OPTIONS.find((name) => !writeback && optional(raw, name) !== undefined);
+  if (useless !== undefined) {
+    throw new UsageError(`${flagOf(useless)} makes sense only with --writeback`);
+  }
+  if (writeback && !readWrite) {
+    throw new UsageError('--writeback makes sense only with --read-write');
+  }
+  if (writeback && !hasDisk) {
+    throw new UsageError('--writeback needs a cache disk: see --cache-dir and --cache-size');
+  }
+  const threshold = optional(raw, 'writebackThresholdSize') ?? '0';
+  const belowBytes = parseSize('--writeback-threshold-size', threshold, 'B');
+  return {
+    writeback,
+    belowBytes: belowBytes === 0 ? undefined : belowBytes,
+    writesMax: parseWhole('--max-stage-write', optional(raw, 'maxStageWrite') ?? '1000', {
+      min: 1,
+      max: 100_000,
+    }),
+    delayMs: parseDuration('--upload-delay', optional(raw, 'uploadDelay') ?? '0'),
+    hours: uploadHours(optional(raw, 'uploadHours')),
+  };
+}
+
+function uploadHours(given: string | undefined): UploadHours | undefined {
+  if (given === undefined) return undefined;
+  const hours = parseUploadHours(given);
+  if (hours !== undefined) return hours;
+  throw new UsageError(`--upload-hours: "${given}" is no pair of hours from 0 to 23 like 22-6`);
 }
 
 function groupConfig(raw: RawOptions): GroupConfig {

@@ -12,6 +12,8 @@ export interface ReportSources {
   readonly view: GroupView;
   readonly ring: string;
   readonly drain: DrainProgress | undefined;
+  /** What waits to be uploaded. */
+  readonly staged: { readonly blocks: number; readonly bytes: number } | undefined;
 }
 
 const NOTHING = { blocks: 0, usedBytes: 0, capacityBytes: 0 };
@@ -19,7 +21,7 @@ const NOTHING = { blocks: 0, usedBytes: 0, capacityBytes: 0 };
 /** How this node is doing, for `cachemesh status` and `top`. */
 export async function ownReport(sources: ReportSources): Promise<MemberReport> {
   const sums = new Sums(await sources.metrics.families());
-  const { view, ring, drain } = sources;
+  const { view, ring, drain, staged } = sources;
   const memory = sources.memory.usage();
   const disk = sources.disk?.usage() ?? NOTHING;
   return {
@@ -38,6 +40,8 @@ export async function ownReport(sources: ReportSources): Promise<MemberReport> {
     servedErrors: sums.of('remotecache_served_errors'),
     originErrors: sums.of('object_request_errors'),
     fuseErrors: sums.of('fuse_errors_total'),
+    stagedBlocks: staged?.blocks ?? 0,
+    stagedBytes: staged?.bytes ?? 0,
     drainState: drain?.state ?? 'off',
     drainBlocksDone: drain?.blocksDone ?? 0,
     drainBytesDone: drain?.bytesDone ?? 0,

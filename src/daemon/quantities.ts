@@ -9,6 +9,7 @@ export class UsageError extends CodedError<'usage'> {
 
 const SIZE = /^(\d+(?:\.\d+)?)\s*([KMGTP]?)(?:i?B)?$/i;
 const SIZE_UNITS: Readonly<Record<string, number>> = {
+  B: 1,
   K: 2 ** 10,
   M: 2 ** 20,
   G: 2 ** 30,
@@ -28,7 +29,11 @@ const DURATION_UNITS: Readonly<Record<string, number>> = {
  * @param bareUnit - what a bare number counts; JuiceFS has MiB for most options
  * @returns bytes. @throws UsageError
  */
-export function parseSize(option: string, text: string, bareUnit: 'K' | 'M' | 'G' = 'M'): number {
+export function parseSize(
+  option: string,
+  text: string,
+  bareUnit: 'B' | 'K' | 'M' | 'G' = 'M',
+): number {
   const match = SIZE.exec(text.trim());
   if (match === null) throw new UsageError(`${option}: "${text}" is no size (like 512M or 100G)`);
   const unit = SIZE_UNITS[(match[2] || bareUnit).toUpperCase()] as number;

@@ -1,6 +1,7 @@
 import { BlockWriter } from '../mesh/block-writer.ts';
 import { createWriterWithUpkeep, type WriterWithUpkeep } from '../meta/create-writer.ts';
 import { MetaError, type MetaErrorCode } from '../meta/engine.ts';
+import type { BlockStorage } from '../store/block-upload.ts';
 import { SliceRemover } from '../store/slice-remover.ts';
 import type { VfsWriting } from '../vfs/vfs-parts.ts';
 import { SliceRewriter } from '../vfs/write/slice-rewriter.ts';
@@ -16,6 +17,8 @@ const UNFIT: ReadonlySet<MetaErrorCode> = new Set(['incompatible', 'no-volume'])
 /** What a mount that can write is made of. */
 export interface WritingParts {
   readonly volume: Pick<OpenVolume, 'meta' | 'setting' | 'upload'>;
+  /** Takes what programs write; that of the volume when left out. */
+  readonly storage?: BlockStorage | undefined;
   readonly path: Pick<BlockPath, 'loader' | 'tiers'>;
   /** Started. */
   readonly session: SessionKeeper;
@@ -27,14 +30,19 @@ export interface WritingParts {
 
 /** @throws MetaError `incompatible` when the volume must not be written by this release */
 export async function openWriting(
-  { path, ...parts }: WritingParts,
+  { path, storage, ...parts }: WritingParts,
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<VfsWriting> {
   const { volume } = parts;
-  const { writer, upkeep } = await openWriter(parts, context, shutdown);
-  const blocks = new BlockWriter({ ...context, ...path.tiers, upload: volume.upload });
+  const upload = storage ?? volume.upload;
+  const removing = { ...parts, volume: { ...volume, upload } };
+  const { writer, upkeep } = await openWriter(removing, context, shutdown);
+  const blocks = new BlockWriter({ ...context, ...path.tiers, upload });
   shutdown.push('block writer', () => blocks.stop());
+  // Others may be reading what a chunk consists of: new slices of it must not wait here, as in JuiceFS.
+  const uploaded = new BlockWriter({ ...context, ...path.tiers, upload: volume.upload });
+  shutdown.push('block writer of compactions', () => uploaded.stop());
   context.logger.warn({}, 'writing is experimental in this release');
   const { loader } = path;
   const rewriter = new SliceRewriter({
@@ -46,7 +54,7 @@ export async function openWriting(
         part.release();
       }
     },
-    ...{ blocks, blockBytes: volume.setting.blockBytes },
+    ...{ blocks: uploaded, blockBytes: volume.setting.blockBytes },
     newSliceId: (signal) => writer.newSliceId(signal),
   });
   return { writer, blocks, compactor: upkeep.compactor(rewriter) };
@@ -59,7 +67,14 @@ export async function openWriting(
  * @throws MetaError `incompatible`
  */
 export async function openWriter(
-  { volume, session, skipDirMtimeMs, onUnfit }: Omit<WritingParts, 'path'>,
+  {
+    volume,
+    session,
+    skipDirMtimeMs,
+    onUnfit,
+  }: Omit<WritingParts, 'path' | 'storage' | 'volume'> & {
+    readonly volume: Pick<OpenVolume, 'meta' | 'setting'> & { readonly upload: BlockStorage };
+  },
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<WriterWithUpkeep> {

@@ -3,6 +3,7 @@ import type { BlockId } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import type { HeldBlock, Reservation } from '../store/tier.ts';
+import type { FilledFrom } from './fill-race.ts';
 import type { BlockBytes } from './loader.ts';
 
 interface Waiter {
@@ -21,7 +22,7 @@ export class BlockFlight {
   #readyBytes = 0;
   /** The pilot, who writes into the memory, counts as one. */
   #readers = 1;
-  #from: 'peer' | 'origin' | undefined;
+  #from: FilledFrom | undefined;
   #state: 'flying' | 'landed' | 'failed' = 'flying';
   #error: Error | undefined;
   #held: HeldBlock | undefined;
@@ -86,7 +87,7 @@ export class BlockFlight {
   }
 
   /** Where the bytes that arrive now come from. */
-  set from(from: 'peer' | 'origin') {
+  set from(from: FilledFrom) {
     this.#from = from;
   }
 

@@ -12,11 +12,15 @@ import type { LoadMetrics } from './load-metrics.ts';
 import { type OriginBlocks, OriginSource } from './origin-source.ts';
 import { OwnerStanding } from './owner-standing.ts';
 import { type PeerPace, silentMs, slowMs } from './peer-pace.ts';
+import { type StagedBlocks, StageSource } from './stage-source.ts';
 import { type GatheredBlock, type GatherOptions, PeerSource } from './peer-source.ts';
 import { type Asker, planRoute, type RoutePlan, type RouteStep } from './route-plan.ts';
 
 /** Former owners that are considered. */
 const FORMER_MAX = 3;
+
+/** The sources of a block that waits here to be uploaded: nobody else is sure to have it. */
+const STAGED: readonly RouteStep[] = [{ kind: 'stage' }, { kind: 'origin' }];
 
 /** The plan outside of a cache group. */
 const ALONE: RoutePlan = {
@@ -29,6 +33,8 @@ const ALONE: RoutePlan = {
 /** Where blocks come from beyond this node. */
 export interface RouteParts {
   readonly origin: OriginBlocks;
+  /** New blocks that wait here to be uploaded; undefined where that does not happen. */
+  readonly staged?: StagedBlocks | undefined;
   /** Undefined outside a cache group. */
   readonly group: PeerGroup | undefined;
   /** Nodes that keep each block (`--replicas`), ≥ 1; all members have the same. */
@@ -63,6 +69,7 @@ export class BlockRoute {
   readonly #standing: OwnerStanding;
   readonly #budget = new HedgeBudget();
   readonly #origin: OriginSource;
+  readonly #stage: StageSource | undefined;
   readonly #peers: PeerSource | undefined;
   readonly #spread: number;
 
@@ -70,6 +77,7 @@ export class BlockRoute {
     this.#parts = parts;
     this.#standing = new OwnerStanding(parts.clock);
     this.#origin = new OriginSource(parts.origin, parts.metrics);
+    this.#stage = parts.staged && new StageSource({ ...parts, staged: parts.staged });
     this.#spread = parts.random.below(1_000_003);
     const { group } = parts;
     if (group === undefined) return;
@@ -87,6 +95,17 @@ export class BlockRoute {
    * @param holder - a member that is known to have it
    */
   plan(key: BlockKey, asker: Asker, holder?: NodeId): RoutePlan {
+    const plan = this.#planBeyond(key, asker, holder);
+    if (!this.isStaged(blockIdOf(key))) return plan;
+    return { level: 'end', keepOnDisk: plan.keepOnDisk, isAstray: false, steps: STAGED };
+  }
+
+  /** Whether a block waits here to be uploaded. */
+  isStaged(id: BlockId): boolean {
+    return this.#parts.staged?.has(id) === true;
+  }
+
+  #planBeyond(key: BlockKey, asker: Asker, holder: NodeId | undefined): RoutePlan {
     const { group, replicas } = this.#parts;
     if (group === undefined) return ALONE;
     const { ring } = group;
@@ -164,12 +183,13 @@ export class BlockRoute {
     if (step.kind === 'peer' && this.#peers !== undefined) {
       return this.#peers.try({ ...request, step });
     }
+    if (step.kind === 'stage' && this.#stage !== undefined) return this.#stage.try(request);
     if (plan.isAstray) this.#parts.metrics.astray(request.range.length);
     return this.#origin.try(request);
   }
 
   #onSilent({ step, signMs }: FillAttempt): void {
-    if (step.kind === 'origin') return;
+    if (step.kind !== 'peer') return;
     const { logger, group } = this.#parts;
     const { node } = step;
     const isLong = this.#standing.silent(node, signMs);

@@ -83,10 +83,10 @@ export class BlockServer implements BlockHandler {
   }
 
   holds(ids: readonly BlockId[]): HeldIn[] {
-    const { memory, disk } = this.#parts.tiers;
+    const { tiers, route } = this.#parts;
     return ids.map((id) => {
-      if (memory.has(id)) return 'memory';
-      return disk?.has(id) === true ? 'disk' : undefined;
+      if (tiers.memory.has(id)) return 'memory';
+      return tiers.disk?.has(id) === true || route.isStaged(id) ? 'disk' : undefined;
     });
   }
 

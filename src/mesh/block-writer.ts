@@ -4,7 +4,7 @@ import { CodedError } from '../runtime/coded-error.ts';
 import { abortReason, withDeadline } from '../runtime/deadline.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Counter, Metrics } from '../runtime/metrics.ts';
-import type { BlockUpload } from '../store/block-upload.ts';
+import type { BlockStorage } from '../store/block-upload.ts';
 import type { MemoryTier } from '../store/tier.ts';
 import type { LocalBlocks } from './local-blocks.ts';
 
@@ -14,7 +14,7 @@ export class BlockWriteError extends CodedError<'failed'> {}
 /** Takes new blocks. */
 export interface BlockSink {
   /**
-   * Stores a block; when this resolves the origin has it.
+   * Stores a block; when this resolves the origin has it, or will have it as it is safe on a disk of ours.
    *
    * @param plain - `key.sizeBytes` bytes that do not change until this settles
    * @throws BlockWriteError when it is given up; the signal's reason when aborted
@@ -26,7 +26,7 @@ export interface BlockSink {
 
 /** What a {@link BlockWriter} works with. */
 export interface BlockWriterParts {
-  readonly upload: BlockUpload;
+  readonly upload: BlockStorage;
   readonly memory: MemoryTier;
   readonly local: LocalBlocks;
   /** Whether this node keeps a block on its disks for the group. */

@@ -29,13 +29,16 @@ export interface RaceRules {
 /** How a rival fared. `denied`: too many were sent lately. */
 export type HedgeOutcome = 'won' | 'lost' | 'failed' | 'denied';
 
+/** Where a block's bytes come from. */
+export type FilledFrom = 'disk' | 'peer' | 'origin';
+
 /** What is to be filled. */
 export interface RaceTarget {
   readonly key: BlockKey;
   readonly range: ByteRange;
   readonly into: Uint8Array;
   readonly signal: AbortSignal;
-  onSource(from: 'peer' | 'origin'): void;
+  onSource(from: FilledFrom): void;
   /** Leading bytes of `into` that are final; they are never written again. */
   onProgress(readyBytes: number): void;
 }
@@ -91,7 +94,7 @@ export class FillRace {
   async #lead(step: RouteStep): Promise<boolean> {
     const { range, into } = this.#target;
     const from = this.#readyBytes;
-    this.#target.onSource(step.kind);
+    this.#target.onSource(sourceOf(step));
     const lead = this.#begin(
       step,
       { offset: range.offset + from, length: range.length - from },
@@ -179,7 +182,7 @@ export class FillRace {
     if (isLate) this.#rules.onSilent(lead);
     this.#rules.onHedge('won', left.length);
     if (this.#readyBytes === range.length) return true;
-    this.#target.onSource(step.kind);
+    this.#target.onSource(sourceOf(step));
     into.set(scratch.subarray(this.#readyBytes - from), this.#readyBytes);
     this.#progress(range.length);
     return true;
@@ -188,7 +191,7 @@ export class FillRace {
   /** Whether a rival that is silent, too, need not be waited for: somebody else can be asked. */
   #mayGiveUp(lead: FillAttempt, { step }: FillAttempt): boolean {
     const isAnother = (other: RouteStep) =>
-      other.kind === 'origin' || step.kind === 'origin' || other.node !== step.node;
+      other.kind !== 'peer' || step.kind !== 'peer' || other.node !== step.node;
     this.#steps.splice(0, this.#steps.length, ...this.#steps.filter(isAnother));
     if (this.#steps.length === 0 || this.#stepsLeft === 0) return false;
     return lead.ended || this.#mayHedge();
@@ -240,6 +243,10 @@ export class FillRace {
     this.#readyBytes = readyBytes;
     this.#target.onProgress(readyBytes);
   }
+}
+
+function sourceOf({ kind }: RouteStep): FilledFrom {
+  return kind === 'stage' ? 'disk' : kind;
 }
 
 /** Settles when `first` delivered, or `second` has ended. */

@@ -5,6 +5,7 @@ import { sleep, withDeadline } from '../runtime/deadline.ts';
 import type { MemoryTier } from '../store/tier.ts';
 import { BlockFlight } from './block-flight.ts';
 import type { BlockRoute } from './block-route.ts';
+import type { FilledFrom } from './fill-race.ts';
 import { FlightBook, JOINED } from './flight-book.ts';
 import { BlockReadError } from './loader.ts';
 import type { LocalBlocks } from './local-blocks.ts';
@@ -151,7 +152,7 @@ export class Flights {
       key,
       range: { offset: 0, length: key.sizeBytes },
       into: flight.bytes,
-      onSource: (from: 'peer' | 'origin') => {
+      onSource: (from: FilledFrom) => {
         flight.from = from;
       },
       onProgress: (readyBytes: number) => flight.progress(readyBytes),

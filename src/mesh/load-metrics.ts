@@ -18,6 +18,8 @@ export type LoadEvent =
   | 'prefetch-dropped'
   | 'served'
   | 'referred'
+  | 'staged-read'
+  | 'staged-failed'
   | 'replicated'
   | 'replica-dropped';
 

@@ -9,6 +9,7 @@ import { RecentMap } from '../runtime/recent-map.ts';
 import type { MemoryTier } from '../store/tier.ts';
 import type { BlockFlight } from './block-flight.ts';
 import type { BlockRoute } from './block-route.ts';
+import type { FilledFrom } from './fill-race.ts';
 import { JOINED, LEVELS } from './flight-book.ts';
 import { Flights, type LoadOptions, type Miss } from './flights.ts';
 import { Gathering } from './gathering.ts';
@@ -170,7 +171,9 @@ export class MeshLoader implements BlockLoader, CachedFiles {
   /** Whether a read would be answered from here. */
   isAtHand(key: BlockKey): boolean {
     const id = blockIdOf(key);
-    return this.#parts.local.has(id) || this.#flights.book.find(id, LEVELS) !== undefined;
+    const { local, route } = this.#parts;
+    const isHere = local.has(id) || route.isStaged(id);
+    return isHere || this.#flights.book.find(id, LEVELS) !== undefined;
   }
 
   /**
@@ -183,7 +186,7 @@ export class MeshLoader implements BlockLoader, CachedFiles {
     range: ByteRange,
     signal: AbortSignal,
   ): Promise<BlockBytes | undefined> {
-    const { local, metrics } = this.#parts;
+    const { local, metrics, route } = this.#parts;
     const id = blockIdOf(key);
     const atHand = () =>
       local.fromMemory(id, range) ?? this.#flights.book.findAtOrigin(id)?.read(range, signal);
@@ -191,6 +194,9 @@ export class MeshLoader implements BlockLoader, CachedFiles {
     bytes ??= await local.fromDiskInTime(id, range, signal);
     // It may have come while the disk was asked.
     bytes ??= await atHand();
+    if (bytes === undefined && route.isStaged(id)) {
+      return await this.load(key, range, { whole: true, asker: 'final', signal });
+    }
     if (bytes !== undefined) metrics.read(bytes.from, range.length);
     return bytes;
   }
@@ -233,7 +239,7 @@ export class MeshLoader implements BlockLoader, CachedFiles {
     // New buffers of this size would have the collector mark the whole heap again and again.
     const room = memory.reserve(range.length);
     const into = room?.bytes ?? Buffer.allocUnsafe(range.length);
-    let from: 'peer' | 'origin' = 'origin';
+    let from: FilledFrom = 'origin';
     try {
       await route.fill(route.plan(key, options.asker), {
         key,

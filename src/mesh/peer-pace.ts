@@ -26,12 +26,12 @@ const SILENT: LateRule = { factor: 3, leastMs: 400, mostMs: 1_000 };
 
 /** When a peer counts as slow: after its own p95, within 10 … 500 ms. */
 export function slowMs(pace: PeerPace | undefined, step: RouteStep): number {
-  if (step.kind === 'origin') return Number.POSITIVE_INFINITY;
+  if (step.kind !== 'peer') return Number.POSITIVE_INFINITY;
   return lateAfterMs(pace?.quantileMs(step.node, 'block', 0.95) ?? UNKNOWN_MS, SLOW);
 }
 
 /** When a peer counts as silent: after three times its own p95, within 400 … 1,000 ms. */
 export function silentMs(pace: PeerPace | undefined, step: RouteStep): number {
-  if (step.kind === 'origin') return Number.POSITIVE_INFINITY;
+  if (step.kind !== 'peer') return Number.POSITIVE_INFINITY;
   return lateAfterMs(pace?.quantileMs(step.node, 'sign', 0.95) ?? UNKNOWN_MS, SILENT);
 }

@@ -22,6 +22,8 @@ export type RouteStep =
       /** Asked again because it was busy, after a pause. */
       readonly again: boolean;
     }
+  /** This node's own disk, where the block waits to be uploaded. */
+  | { readonly kind: 'stage' }
   | { readonly kind: 'origin' };
 
 /**

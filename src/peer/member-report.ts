@@ -26,6 +26,8 @@ export const REPORT_NUMBERS = [
   'servedErrors',
   'originErrors',
   'fuseErrors',
+  'stagedBlocks',
+  'stagedBytes',
   'drainBlocksDone',
   'drainBytesDone',
   'drainBlocksLeft',

@@ -28,20 +28,32 @@ const DEFAULT_GIVE_UP_AFTER_MS = 180_000;
 /** Ten retries bridge 45 s on average: object stores restart within that. */
 const BACKOFF = { baseMs: 200, maxMs: 10_000 };
 
+/** Takes new blocks, to keep them until they are removed. */
+export interface BlockStorage {
+  /**
+   * Stores a block: it is safe when this resolves.
+   *
+   * @param plain - `key.sizeBytes` bytes that do not change until this settles
+   * @throws StoreError after the last attempt; the signal's reason when aborted
+   */
+  put(key: BlockKey, plain: Uint8Array, signal: AbortSignal): Promise<void>;
+  /**
+   * Deletes a block that no slice list names.
+   *
+   * @throws StoreError; the signal's reason when aborted
+   */
+  remove(key: BlockKey, signal: AbortSignal): Promise<void>;
+}
+
 /** Puts new blocks into the object store, as the volume wants them stored. */
-export class BlockUpload {
+export class BlockUpload implements BlockStorage {
   readonly #options: BlockUploadOptions;
 
   constructor(options: BlockUploadOptions) {
     this.#options = options;
   }
 
-  /**
-   * Stores a block; when this resolves the object store has it.
-   *
-   * @param plain - `key.sizeBytes` bytes that do not change until this settles
-   * @throws StoreError after the last attempt; the signal's reason when aborted
-   */
+  /** {@link BlockStorage.put}: the object store has it. */
   async put(key: BlockKey, plain: Uint8Array, signal: AbortSignal): Promise<void> {
     const { store, format, clock, random, logger, metrics } = this.#options;
     const name = objectKeyOf(format.naming, key);
@@ -62,14 +74,15 @@ export class BlockUpload {
     }
   }
 
-  /**
-   * Deletes a block that no slice list names.
-   *
-   * @throws StoreError; the signal's reason when aborted
-   */
   async remove(key: BlockKey, signal: AbortSignal): Promise<void> {
     const { store, format } = this.#options;
     await store.delete(objectKeyOf(format.naming, key), signal);
+  }
+
+  /** Whether the object store has a block. @throws StoreError; the signal's reason when aborted */
+  async has(key: BlockKey, signal: AbortSignal): Promise<boolean> {
+    const { store, format } = this.#options;
+    return (await store.head(objectKeyOf(format.naming, key), signal)) !== undefined;
   }
 
   #mayTryAgain(error: unknown, attempt: number, elapsedMs: number): boolean {

@@ -91,6 +91,11 @@ export class DiskIo {
     }
   }
 
+  /** Resolves when the disk has what was written. */
+  sync(fd: number): Promise<void> {
+    return this.#within('fsync', this.#calls.sync(fd));
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.#within(`rename ${to}`, this.#calls.rename(from, to));
   }

@@ -2,6 +2,7 @@ import type { StatsFs } from 'node:fs';
 import {
   close,
   fstat,
+  fsync,
   mkdir,
   open,
   read,
@@ -35,6 +36,8 @@ export interface FileCalls {
   read(fd: number, into: Uint8Array, at: { offset: number; length: number }): Promise<number>;
   /** Writes at `offset`; `bytes` are in use until this settles. @returns how many were written */
   write(fd: number, bytes: Uint8Array, offset: number): Promise<number>;
+  /** Has the disk keep what was written to a file, or what names a folder has. */
+  sync(fd: number): Promise<void>;
   /** Replaces `to` in one step. */
   rename(from: string, to: string): Promise<void>;
   unlink(path: string): Promise<void>;
@@ -50,6 +53,7 @@ export interface FileCalls {
 const calls = {
   close: promisify(close),
   fstat: promisify(fstat),
+  fsync: promisify(fsync),
   mkdir: promisify(mkdir),
   open: promisify(open),
   readdir: promisify(readdir),
@@ -79,6 +83,7 @@ export const systemFileCalls: FileCalls = {
         else reject(error);
       });
     }),
+  sync: (fd) => calls.fsync(fd),
   rename: (from, to) => calls.rename(from, to),
   unlink: (path) => calls.unlink(path),
   readFile: (path) => calls.readFile(path),

@@ -59,7 +59,7 @@ test('with an earlier state bytes are per second, and a member that began anew b
   expect(lineOf(text, 'bbbbbbbb')).toContain('1.0 MiB/s');
 });
 
-test('of many those that serve most are shown, and drains have a line of their own', () => {
+test('of many those that serve most are shown, and drains and staged blocks have a line of their own', () => {
   const many = Array.from({ length: 30 }, (_, n) =>
     member(`node${String(n).padStart(4, '0')}`, { servedBytes: n * 1000 }),
   );
@@ -68,6 +68,8 @@ test('of many those that serve most are shown, and drains have a line of their o
     drainBytesDone: 1024,
     drainBytesLeft: 2048,
     drainBlocksFailed: 3,
+    stagedBlocks: 7,
+    stagedBytes: 4096,
   });
   const text = groupTable(status(0, [...many, draining]), { rowsMax: 5 });
   expect(text).toContain('node0029');
@@ -76,4 +78,5 @@ test('of many those that serve most are shown, and drains have a line of their o
   expect(text).toContain(
     'cccccccc is draining: 1.0 KiB handed over, 2.0 KiB left, 3 blocks without a taker',
   );
+  expect(text).toContain('cccccccc has 7 staged blocks (4.0 KiB) to upload');
 });

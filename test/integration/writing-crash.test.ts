@@ -8,6 +8,7 @@ import { runCli } from '../servers/cli.ts';
 import type { TestDaemon } from '../servers/daemons.ts';
 import { emptyRedisVolume, emptySqliteVolume } from '../servers/empty-volume.ts';
 import { detach } from '../servers/mounted.ts';
+import { makeTempDir } from '../servers/temp.ts';
 import { waitUntil } from '../servers/wait-until.ts';
 import { startWriter } from '../servers/writable.ts';
 
@@ -151,15 +152,17 @@ async function checkTold(dir: string, told: Told): Promise<void> {
 }
 
 test.each([
-  ['redis', onRedis, Math.ceil(KILLS / 2)],
-  ['sqlite', onSqlite, Math.floor(KILLS / 2)],
+  ['redis', onRedis, Math.ceil(KILLS / 2), []],
+  ['sqlite, with --writeback,', onSqlite, Math.floor(KILLS / 2), ['--writeback']],
 ] as const)(
   'a daemon on %s that is killed loses nothing that was safe',
   { timeout: 60_000 + KILLS * 20_000 },
-  async (_, open, kills) => {
+  async (_, open, kills, more) => {
     const volume = await open();
     onTestFinished(() => volume.stop());
-    const start = () => startWriter({ ...volume, args: [], objects: '' }, { name: 'killed' });
+    const dir = await makeTempDir('killed');
+    const args = more.length === 0 ? [] : ['--cache-dir', join(dir, 'cache'), ...more];
+    const start = () => startWriter({ ...volume, args, objects: '' }, { name: 'killed', dir });
     let daemon = await start();
     onTestFinished(() => daemon.stop());
     for (let round = 1; round <= kills; round += 1) {
@@ -173,6 +176,8 @@ test.each([
     await waitUntil('what killed sessions have left to be cleaned up', isClean, CLEANED_TIMEOUT_MS);
     const names = (await readdir(daemon.mountpoint)).filter((name) => !name.startsWith('.'));
     expect(await volume.inodes()).toBe(names.length + NAMELESS);
+    const isUploaded = async () => (await daemon.metric('juicefs_staging_blocks')) === 0;
+    await waitUntil('all to be uploaded', isUploaded);
     expect(await runCli(['fsck', volume.metaUrl])).toMatchObject({ status: 0 });
   },
 );

@@ -41,7 +41,7 @@ function raceOf(scripts: readonly Script[], budget = new HedgeBudget(), second: 
   const seen = { progress: 0, hedges: new Map<HedgeOutcome, number>(), writers: 0, most: 0 };
   const asked: string[] = [];
   const tryStep = async (request: AttemptRequest): Promise<AttemptResult> => {
-    const at = request.step.kind === 'origin' ? scripts.length - 1 : Number(request.step.node);
+    const at = request.step.kind === 'peer' ? Number(request.step.node) : scripts.length - 1;
     const isHeld = request.step.kind === 'peer' && request.step.mode === 'held';
     asked.push(isHeld ? `${at} held` : `${at}`);
     seen.writers += 1;

@@ -8,6 +8,7 @@ import { HotBlocks } from '../../src/mesh/hot-blocks.ts';
 import { LoadMetrics } from '../../src/mesh/load-metrics.ts';
 import { LocalBlocks } from '../../src/mesh/local-blocks.ts';
 import { MeshLoader } from '../../src/mesh/mesh-loader.ts';
+import type { StagedBlocks } from '../../src/mesh/stage-source.ts';
 import { type GroupView, PeerError } from '../../src/peer/block-exchange.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { LeaseTable } from '../../src/runtime/lease-table.ts';
@@ -30,6 +31,12 @@ interface SetUp {
   open?: boolean;
   keep?: boolean;
   disk?: DiskTier;
+  staged?: StagedBlocks;
+}
+
+/** The block waits on this node's disk to be uploaded. */
+function stagedBlocks(read: StagedBlocks['read']): StagedBlocks {
+  return { has: (id) => id === ID, read };
 }
 
 function setUp(options: SetUp = {}) {
@@ -69,8 +76,8 @@ function setUp(options: SetUp = {}) {
     metrics: loads,
     logger: silentLogger,
   };
-  const route = new BlockRoute({ ...shared, origin, group, replicas: 1 });
-  const { disk } = options;
+  const { disk, staged } = options;
+  const route = new BlockRoute({ ...shared, origin, staged, group, replicas: 1 });
   const loader = new MeshLoader({
     memory,
     local: new LocalBlocks({ ...shared, memory, disk, leases: LeaseTable.create(4) }),
@@ -305,5 +312,52 @@ describe('serving peers', () => {
     (await loader.read(KEY, WHOLE, { whole: true, signal })).release();
     const other = blockIdOf({ ...KEY, index: 3 });
     expect(server.holds([ID, other])).toEqual(['memory', undefined]);
+  });
+});
+
+describe('a block that waits here to be uploaded', () => {
+  const staged = stagedBlocks(async (key, { offset, length }, into) => {
+    into.set(bytesOf(key).subarray(offset, offset + length));
+    return true;
+  });
+
+  test.each(['self', 'other'] as const)('is read from here when its owner is %s', async (owner) => {
+    const { loader, origin, peer, metrics } = setUp({ owner, staged });
+    expect(loader.isAtHand(KEY)).toBe(true);
+    const part = await loader.read(KEY, { offset: 40_000, length: 10 }, { whole: false, signal });
+    expect(new Uint8Array(part.bytes)).toEqual(bytesOf(KEY).subarray(40_000, 40_010));
+    part.release();
+    const whole = await loader.read(KEY, WHOLE, { whole: true, signal });
+    expect(whole.from).toBe('disk');
+    expect(new Uint8Array(whole.bytes)).toEqual(bytesOf(KEY));
+    whole.release();
+    expect([...origin.calls, ...peer.calls]).toEqual([]);
+    expect(metrics.value('mesh_events_total', { event: 'staged-read' })).toBe(2);
+  });
+
+  test.each(['any', 'final', 'held'] as const)(
+    'is given to peers that ask for %s',
+    async (mode) => {
+      const { server, origin, peer } = setUp({ owner: 'other', staged });
+      const parts: Uint8Array[] = [];
+      for await (const part of server.serve(KEY, WHOLE, signal, { mode, peer: OTHER })) {
+        parts.push(part.slice());
+      }
+      expect(new Uint8Array(Buffer.concat(parts))).toEqual(bytesOf(KEY));
+      expect(server.holds([ID])).toEqual(['memory']);
+      expect([...origin.calls, ...peer.calls]).toEqual([]);
+    },
+  );
+
+  test('comes from the origin when it was uploaded meanwhile, or cannot be read here', async () => {
+    const broken = () => Promise.reject(new Error('the disk broke'));
+    for (const read of [async () => false, broken]) {
+      const { loader, origin } = setUp({ owner: 'other', staged: stagedBlocks(read) });
+      const whole = await loader.read(KEY, WHOLE, { whole: true, signal });
+      expect(new Uint8Array(whole.bytes)).toEqual(bytesOf(KEY));
+      expect(whole.from).toBe('origin');
+      whole.release();
+      expect(origin.calls).toHaveLength(1);
+    }
   });
 });

@@ -32,7 +32,7 @@ function viewOf(view: Partial<RouteView>): RouteView {
 /** A plan in one line: `a any, b final, origin`. */
 function told(steps: readonly RouteStep[]): string {
   return steps
-    .map((step) => (step.kind === 'origin' ? 'origin' : `${step.node} ${step.mode}`))
+    .map((step) => (step.kind === 'peer' ? `${step.node} ${step.mode}` : step.kind))
     .join(', ');
 }
 const plan = (asker: Asker, view: Partial<RouteView>) => planRoute(asker, viewOf(view));
@@ -105,7 +105,7 @@ describe('the sources of a block', () => {
         expect(steps.at(-1)).toEqual({ kind: 'origin' });
         expect(steps.length).toBeLessThanOrEqual(4);
         for (const step of steps) {
-          if (step.kind === 'origin') continue;
+          if (step.kind !== 'peer') continue;
           expect(strictness[step.mode]).toBeGreaterThan(strictness[asker]);
           expect(step.node).not.toBe(E);
           expect(usable(step.node)).toBe(true);

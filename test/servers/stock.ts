@@ -21,18 +21,32 @@ export function runStock(
   });
 }
 
-/** Mounts a volume with the original client, which does no work behind it. */
+/** A mount of the original client. */
+export interface StockMount {
+  readonly mountpoint: string;
+  stop(): Promise<void>;
+  /** Ends it as a crash does. */
+  kill(): Promise<void>;
+}
+
+/**
+ * Mounts a volume with the original client, which does no work behind it.
+ *
+ * @param more - `args`: further words of the command line; `cacheDir`: instead of a new one
+ */
 export async function startStockMount(
   metaUrl: string,
   env: Readonly<Record<string, string>> = {},
-): Promise<{ readonly mountpoint: string; stop(): Promise<void> }> {
+  more: { readonly args?: readonly string[]; readonly cacheDir?: string } = {},
+): Promise<StockMount> {
   const dir = await makeTempDir('stock');
   const mountpoint = join(dir, 'mnt');
   await mkdir(mountpoint);
   const quiet = ['--no-usage-report', '--no-bgjob', '--no-syslog', '--backup-meta', '0'];
+  const cacheDir = more.cacheDir ?? join(dir, 'cache');
   const child = spawn(
     'juicefs',
-    ['mount', metaUrl, mountpoint, '--cache-dir', join(dir, 'cache'), ...quiet],
+    ['mount', metaUrl, mountpoint, '--cache-dir', cacheDir, ...quiet, ...(more.args ?? [])],
     { stdio: 'ignore', env: { ...process.env, JFS_NO_UPDATE_CHECK: '1', ...env } },
   );
   const stop = async () => {
@@ -50,5 +64,15 @@ export async function startStockMount(
       throw new Error('the original client did not mount');
     }
   }
-  return { mountpoint, stop };
+  const kill = async () => {
+    // It runs as two processes, of which the first would start the second one again.
+    const asking = promisify(execFile)('pgrep', ['-P', String(child.pid)]);
+    const { stdout } = await asking.catch(() => ({ stdout: '' }));
+    child.kill('SIGKILL');
+    for (const pid of stdout.trim().split('\n')) {
+      if (pid !== '') process.kill(Number(pid), 'SIGKILL');
+    }
+    await stop();
+  };
+  return { mountpoint, stop, kill };
 }
