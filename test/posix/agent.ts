@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createInterface } from 'node:readline';
+import { errnoName } from './errno-name.ts';
 import { OPERATIONS } from './operations.ts';
 
 const [uid = 0, gid = 0] = process.argv.slice(2, 4).map(Number);
@@ -23,7 +24,9 @@ function run([name = '', ...words]: readonly string[]): string {
   try {
     return operation(...words) ?? 'ok';
   } catch (error) {
-    const code = (error as { code?: unknown }).code;
+    const { code, errno } = error as { code?: unknown; errno?: unknown };
+    // What Node throws has an errno below 0.
+    if (typeof errno === 'number') return errnoName(-errno);
     return typeof code === 'string' ? code : String(error);
   }
 }

@@ -22,6 +22,7 @@ import {
   writeSync,
   type BigIntStats,
 } from 'node:fs';
+import { aclBytes, aclName, aclText } from './acl-words.ts';
 import { emptied, gone, linkmany, many, readsome, relist, seen, symlinkmany } from './crowds.ts';
 import { close, closeAll, create, fd, open } from './descriptors.ts';
 import * as calls from './system-calls.ts';
@@ -44,6 +45,7 @@ type Operation = (...words: string[]) => string | void;
 
 /** Times differ for sure after it: the coarse clock of a kernel with 100 ticks a second, and a bit. */
 const TICK_MS = 12;
+const XATTR_BYTES_MAX = 65_536;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_SYMLINK_FOLLOW = 0x400;
 /** @see fcntl(2) */
@@ -157,6 +159,10 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
     return found.filter((name) => !name.startsWith('security.')).join() || 'none';
   },
   removexattr: (path = '', name = '') => calls.removexattr(path, name),
+  setacl: (path = '', kind, text = '') => calls.setxattr(path, aclName(kind), aclBytes(text), 0),
+  getacl: (path = '', kind) =>
+    aclText(calls.getxattr(path, aclName(kind), XATTR_BYTES_MAX) as Buffer),
+  removeacl: (path = '', kind) => calls.removexattr(path, aclName(kind)),
   access: (path = '', how = '') => {
     const bit = { r: constants.R_OK, w: constants.W_OK, x: constants.X_OK, f: constants.F_OK };
     accessSync(

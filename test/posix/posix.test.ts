@@ -1,11 +1,10 @@
-import { mkdir, statfs } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 import { startWriter, writableVolume } from '../servers/writable.ts';
-import { makeTempDir } from '../servers/temp.ts';
-import { Agents } from './agents.ts';
 import { EXT4, OURS } from './differences.ts';
-import { type Difference, runCase, type Table } from './script.ts';
+import type { Difference, Table } from './script.ts';
+import { casesOf, isExt4, onDisk, type Place, runCases } from './suite.ts';
 import { accessTable } from './tables/access.ts';
 import { chmodTable } from './tables/chmod.ts';
 import { chownTable } from './tables/chown.ts';
@@ -34,24 +33,8 @@ const TABLES: Readonly<Record<string, Table>> = {
   ...{ chmod: chmodTable, chown: chownTable, utimensat: utimensTable, xattr: xattrTable },
   ...{ access: accessTable, getdents: listingTable, flock: flockTable, fcntl: recordLockTable },
 };
-const CASES = Object.entries(TABLES).flatMap(([operation, table]) =>
-  Object.entries(table).map(([title, script]) => ({ at: `${operation}: ${title}`, script })),
-);
-/** @see statfs(2) */
-const EXT4_MAGIC = 0xef53;
-
-/** The folder for temporary files may be on something else, with rules of its own. */
-const isExt4 = (await statfs(await makeTempDir('disk'))).type === EXT4_MAGIC;
-
-/** A folder in which the tables are run. */
-interface Place {
-  readonly folder: string;
-  stop(): Promise<void>;
-}
-
-async function onDisk(): Promise<Place> {
-  return { folder: await makeTempDir('ext4'), stop: () => Promise.resolve() };
-}
+const CASES = casesOf(TABLES);
+const hasExt4 = await isExt4();
 
 async function onVolume(engine: 'redis' | 'sqlite'): Promise<Place> {
   const volume = await writableVolume(engine, { blockKib: 64 });
@@ -66,29 +49,17 @@ async function onVolume(engine: 'redis' | 'sqlite'): Promise<Place> {
 }
 
 function suite(name: string, open: () => Promise<Place>, differences: readonly Difference[]): void {
-  describe.skipIf(name === 'ext4' && !isExt4)(`system calls on ${name}`, () => {
+  describe.skipIf(name === 'ext4' && !hasExt4)(`system calls on ${name}`, () => {
     let place: Place;
-    let agents: Agents;
-
-    beforeAll(async () => {
-      place = await open();
-      agents = Agents.start(place.folder);
-    });
-
-    afterAll(async () => {
-      await agents?.stop();
-      await place?.stop();
-    });
-
-    test.each(CASES)('$at', async ({ at, script }) => {
-      const folder = join(place.folder, String(CASES.findIndex((each) => each.at === at)));
-      await mkdir(folder);
-      expect(await agents.run('root', ['chmod', folder, '777'])).toBe('ok');
-      await agents.begin(folder);
-      const mine = differences.filter((difference) => difference.at === at);
-      const { found, wanted } = await runCase(agents, script, mine);
-      expect(found).toEqual(wanted);
-    });
+    runCases(
+      CASES,
+      async () => {
+        place = await open();
+        return place;
+      },
+      { differences },
+    );
+    afterAll(() => place?.stop());
   });
 }
 

@@ -1,5 +1,5 @@
-import { getSystemErrorName } from 'node:util';
 import koffi from 'koffi';
+import { errnoName } from './errno-name.ts';
 
 /** System calls that Node lacks, as synchronous functions that throw an {@link ErrnoError}. */
 const libc = koffi.load('libc.so.6');
@@ -7,11 +7,11 @@ const AT_FDCWD = -100;
 
 /** A system call that failed. */
 export class ErrnoError extends Error {
-  /** The error's name, as Node gives it: `ENOENT`. */
+  /** The error's name: `ENOENT`. */
   readonly code: string;
 
   constructor(errno: number) {
-    const code = getSystemErrorName(-errno);
+    const code = errnoName(errno);
     super(code);
     this.code = code;
   }

@@ -96,6 +96,11 @@ export const openTable: Table = {
     mkdir d 755
     create d/n{255} 644
     ls d -> n{255}
+    create d/f 644 content
+    cat d/{4093}f -> content
+    cat d/{4094}f -> ENAMETOOLONG
+    create ü{127} 644
+    create ü{128} 644 -> ENAMETOOLONG
     open %a d/.{1}/n{4100} r -> ENAMETOOLONG`,
   'is refused by permissions': `
     create f 640 secret

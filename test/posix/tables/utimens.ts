@@ -78,6 +78,10 @@ export const utimensTable: Table = {
     mark f
     pwrite %a y 0 -> 1
     changed f -> mtime,ctime`,
+  'takes names of 255 bytes': `
+    utimens n{256} now now -> ENAMETOOLONG
+    create n{255} 644
+    utimens n{255} now now`,
   'a bad number of nanoseconds': `
     create f 644
     utimens f 1.2000000000 2 -> EINVAL`,

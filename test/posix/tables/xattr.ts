@@ -95,6 +95,8 @@ export const xattrTable: Table = {
     removexattr x user.a -> ENOENT
     create f 644
     removexattr f user.a -> ENODATA
+    setxattr n{256} user.a one -> ENAMETOOLONG
+    getxattr n{256} user.a -> ENAMETOOLONG
     setxattr f/x user.a one -> ENOTDIR`,
   'go with the file and not with the name': `
     create f 644
