@@ -20,6 +20,7 @@ const BESIDE_OTHERS = [
   'destroy',
   'disk-tier-crash',
   'dump',
+  'fill-group-cache',
   'fixtures-through-mounts',
   'format',
   'fsck-gc',

@@ -18,6 +18,8 @@ import type { OpenVolume } from './volume.ts';
 export interface BlockPath {
   readonly loader: MeshLoader;
   readonly server: BlockServer;
+  /** Undefined outside a cache group. */
+  readonly replicator: Replicator | undefined;
   /** Where new blocks are kept. */
   readonly tiers: Pick<BlockWriterParts, 'memory' | 'local' | 'keepInMemory' | 'keepsOnDisk'>;
 }
@@ -64,5 +66,5 @@ export function createBlockPath(
     metrics,
   });
   const keepsOnDisk = (key: BlockKey) => route.plan(key, 'reader').keepOnDisk;
-  return { loader, server, tiers: { ...tiers, keepsOnDisk } };
+  return { loader, server, replicator, tiers: { ...tiers, keepsOnDisk } };
 }

@@ -1,4 +1,5 @@
 import { mkdir, realpath } from 'node:fs/promises';
+import type { BlockKey } from '../block/block-key.ts';
 import type { MeshLoader } from '../mesh/mesh-loader.ts';
 import type { Drain } from '../mesh/warm/drain.ts';
 import type { GroupCache } from '../mesh/warm/group-cache.ts';
@@ -18,7 +19,7 @@ import { ControlServer } from './control-socket.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import { createDriver } from './driver.ts';
 import type { CacheGroup } from './group.ts';
-import { createGroupCache } from './group-cache.ts';
+import { createGroupCache, createGroupFiller } from './group-cache.ts';
 import type { MountConfig } from './mount-config.ts';
 import { ownReport } from './own-report.ts';
 import { attachPassthrough, passthroughBytesMax, wantsPassthrough } from './passthrough.ts';
@@ -100,7 +101,16 @@ export class Daemon {
     const sid = session.sid ?? 0n;
     await group?.follow();
     if (config.group.weight === 0 && !config.group.noSharing) drain?.begin();
-    const writes = { storage: staging?.storage, skipDirMtimeMs: config.skipDirMtimeMs };
+    const filler = createGroupFiller(
+      { caches, path, group },
+      config,
+      this.#context,
+      this.#shutdown,
+    );
+    const writes = {
+      ...{ storage: staging?.storage, skipDirMtimeMs: config.skipDirMtimeMs },
+      onStored: filler && ((key: BlockKey) => filler.fill(key)),
+    };
     const onUnfit = (error: Error) => this.#closing.reject(error);
     const writing = config.readWrite
       ? await openWriting(

@@ -85,6 +85,7 @@ function groupOptions(command: Command): void {
       'where this node stands, e.g. a rack: of several holders the near one is asked',
     )
     .option('--replicas <N>', 'nodes that keep each block; the same on all of the group', '1')
+    .option('--fill-group-cache', 'give new blocks to the members that own them')
     .option('--no-sharing', 'use the group without keeping blocks for it')
     .option('--peers <MULTIADDRS>', 'fixed members, separated by ",", besides discovered ones')
     .option('--listen <ADDRESS>', 'where peers reach this node', '0.0.0.0:0')

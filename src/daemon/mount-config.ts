@@ -95,6 +95,8 @@ export interface GroupConfig {
   readonly secretFile: string | undefined;
   /** Blocks are encrypted on their way. */
   readonly encrypt: boolean;
+  /** New blocks go to their owners. */
+  readonly fill: boolean;
 }
 
 /** Values of `--passthrough`. */
@@ -152,7 +154,7 @@ export function toMountConfig(metaUrl: string, mountpoint: string, raw: RawOptio
     origin: originConfig(raw),
     cache,
     staging: stagingConfig(raw, { readWrite, hasDisk: cache.dirs.length > 0 }),
-    group: groupConfig(raw),
+    group: groupConfig(raw, readWrite),
     fuse: fuseConfig(raw),
     reading: readingConfig(raw),
   };
@@ -262,7 +264,7 @@ function uploadHours(given: string | undefined): UploadHours | undefined {
   throw new UsageError(`--upload-hours: "${given}" is no pair of hours from 0 to 23 like 22-6`);
 }
 
-function groupConfig(raw: RawOptions): GroupConfig {
+function groupConfig(raw: RawOptions, readWrite: boolean): GroupConfig {
   const name = optional(raw, 'cacheGroup');
   const peers = optional(raw, 'peers');
   if (name === undefined && peers !== undefined) {
@@ -276,8 +278,16 @@ function groupConfig(raw: RawOptions): GroupConfig {
   if (name === undefined && encrypt) {
     throw new UsageError('--encrypt makes sense only with --cache-group');
   }
+  const fill = raw['fillGroupCache'] === true;
+  if (name === undefined && fill) {
+    throw new UsageError('--fill-group-cache makes sense only with --cache-group');
+  }
+  if (!readWrite && fill) {
+    throw new UsageError('--fill-group-cache makes sense only with --read-write');
+  }
   return {
     name,
+    fill,
     weight: whole(raw, 'groupWeight', { min: 0, max: 1_000 }),
     zone: zoneOf(optional(raw, 'zone')),
     replicas: whole(raw, 'replicas', { min: 1, max: 16 }),

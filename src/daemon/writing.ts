@@ -1,3 +1,4 @@
+import type { BlockKey } from '../block/block-key.ts';
 import { BlockWriter } from '../mesh/block-writer.ts';
 import { createWriterWithUpkeep, type WriterWithUpkeep } from '../meta/create-writer.ts';
 import { MetaError, type MetaErrorCode } from '../meta/engine.ts';
@@ -17,6 +18,8 @@ const UNFIT: ReadonlySet<MetaErrorCode> = new Set(['incompatible', 'no-volume'])
 /** What a mount that can write is made of. */
 export interface WritingParts {
   readonly volume: Pick<OpenVolume, 'meta' | 'setting' | 'upload'>;
+  /** Told of each block that programs have written, once it is safe. */
+  readonly onStored?: ((key: BlockKey) => void) | undefined;
   /** Takes what programs write; that of the volume when left out. */
   readonly storage?: BlockStorage | undefined;
   readonly path: Pick<BlockPath, 'loader' | 'tiers'>;
@@ -30,7 +33,7 @@ export interface WritingParts {
 
 /** @throws MetaError `incompatible` when the volume must not be written by this release */
 export async function openWriting(
-  { path, storage, ...parts }: WritingParts,
+  { path, storage, onStored, ...parts }: WritingParts,
   context: DaemonContext,
   shutdown: ShutdownStack,
 ): Promise<VfsWriting> {
@@ -38,7 +41,7 @@ export async function openWriting(
   const upload = storage ?? volume.upload;
   const removing = { ...parts, volume: { ...volume, upload } };
   const { writer, upkeep } = await openWriter(removing, context, shutdown);
-  const blocks = new BlockWriter({ ...context, ...path.tiers, upload });
+  const blocks = new BlockWriter({ ...context, ...path.tiers, upload, onStored });
   shutdown.push('block writer', () => blocks.stop());
   // Others may be reading what a chunk consists of: new slices of it must not wait here, as in JuiceFS.
   const uploaded = new BlockWriter({ ...context, ...path.tiers, upload: volume.upload });
@@ -72,7 +75,7 @@ export async function openWriter(
     session,
     skipDirMtimeMs,
     onUnfit,
-  }: Omit<WritingParts, 'path' | 'storage' | 'volume'> & {
+  }: Omit<WritingParts, 'path' | 'storage' | 'onStored' | 'volume'> & {
     readonly volume: Pick<OpenVolume, 'meta' | 'setting'> & { readonly upload: BlockStorage };
   },
   context: DaemonContext,

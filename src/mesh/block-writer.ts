@@ -33,6 +33,8 @@ export interface BlockWriterParts {
   readonly keepsOnDisk: (key: BlockKey) => boolean;
   /** Memory kept for cached blocks is more than nothing. */
   readonly keepInMemory: boolean;
+  /** Told of each block that was stored, after it was put where it is kept. */
+  readonly onStored?: ((key: BlockKey) => void) | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -71,6 +73,7 @@ export class BlockWriter implements BlockSink {
       throw new BlockWriteError('failed', message, { cause: error });
     }
     this.#keep(key, plain);
+    this.#parts.onStored?.(key);
   }
 
   discard(keys: readonly BlockKey[]): void {
