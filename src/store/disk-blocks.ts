@@ -17,14 +17,17 @@ export class DiskBlocks {
     readonly files: OpenFiles;
     readonly log: Logger;
     readonly metrics: TierMetrics;
+    readonly onDrop: (entry: DiskEntry) => Promise<unknown> | undefined;
   };
-  readonly #removals = new Set<Promise<void>>();
+  readonly #removals = new Set<Promise<unknown>>();
 
+  /** @param parts - `onDrop`: hears of each; what it returns has to settle until the room is free */
   constructor(parts: {
     index: DiskIndex;
     files: OpenFiles;
     log: Logger;
     metrics: TierMetrics;
+    onDrop: (entry: DiskEntry) => Promise<unknown> | undefined;
   }) {
     this.#parts = parts;
   }
@@ -34,6 +37,8 @@ export class DiskBlocks {
     const { index, files, metrics, log } = this.#parts;
     if (!index.remove(entry, why === 'evicted')) return;
     files.discard(entry);
+    const freeing = this.#parts.onDrop(entry);
+    if (freeing !== undefined) this.#follow(freeing);
     if (why === 'evicted') metrics.evicts.add();
     if (why === 'damaged') {
       metrics.damaged.add();
@@ -44,7 +49,11 @@ export class DiskBlocks {
 
   /** Removes a block's files, which the index does not (or no longer) know. */
   removeFiles(entry: DiskEntry): void {
-    const removal = this.#remove(entry).finally(() => this.#removals.delete(removal));
+    this.#follow(this.#remove(entry));
+  }
+
+  #follow(work: Promise<unknown>): void {
+    const removal = work.finally(() => this.#removals.delete(removal));
     this.#removals.add(removal);
   }
 

@@ -18,6 +18,8 @@ export class DiskEntry extends PolicyEntry {
   isVerified = false;
   /** Used since the policy last asked, as far as workers' uses were taken from the lease table. */
   visited = false;
+  /** Views of it that the kernel reads by itself: to evict it would free nothing. */
+  holders = 0;
   /** It was taken out of the index. */
   isGone = false;
 

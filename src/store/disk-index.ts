@@ -30,8 +30,8 @@ export class DiskIndex {
         entry.visited = false;
         return visited;
       },
-      // A file can be unlinked while it is read: it stays until it is closed.
-      isPinned: () => false,
+      // A file can be unlinked while it is read: it stays until it is closed. With a view it would stay for long.
+      isPinned: (entry: DiskEntry) => entry.holders > 0,
       now: () => this.#inserts,
     };
     for (const disk of parts.disks) {

@@ -96,6 +96,11 @@ export class DiskIo {
     return this.#within('fsync', this.#calls.sync(fd));
   }
 
+  /** Waits for a call that the disk has to answer, within the time that each call has. */
+  answered<T>(what: string, work: Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.#within(what, work, signal);
+  }
+
   rename(from: string, to: string): Promise<void> {
     return this.#within(`rename ${to}`, this.#calls.rename(from, to));
   }

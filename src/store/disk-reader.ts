@@ -70,6 +70,30 @@ export class DiskReader {
     return undefined;
   }
 
+  /**
+   * The block's file, every byte of which was compared with its checksums, as far as the mode has any.
+   *
+   * @returns end its use with `files.release`; undefined when the block cannot be had from here
+   * @throws the signal's reason when aborted
+   */
+  async acquireChecked(entry: DiskEntry, signal: AbortSignal): Promise<CacheFile | undefined> {
+    const { files, checksums } = this.#parts;
+    let file: CacheFile | undefined;
+    try {
+      file = await files.acquire(entry, signal);
+      if (checksums === 'none' || entry.isVerified) return file;
+      await file.verify(signal, false);
+      entry.isVerified = true;
+      files.publish(file);
+      return file;
+    } catch (error) {
+      if (file !== undefined) files.release(file);
+      if (signal.aborted) throw abortReason(signal);
+      this.#failed(entry, error);
+      return undefined;
+    }
+  }
+
   /** Compares a block with its checksums once more. One that is bad is dropped. Does not reject. */
   async recheck(entry: DiskEntry): Promise<void> {
     const { files, signal } = this.#parts;

@@ -24,10 +24,14 @@ import { OpenFiles } from './open-files.ts';
 import type { SlotRange } from './slot-range.ts';
 import type { TierMetrics } from './tier-metrics.ts';
 import { tierMetrics } from './tier-metrics.ts';
+import { DiskViews } from './views/disk-views.ts';
+import type { ViewCalls } from './views/view-calls.ts';
 import type { DiskTier, HeldFile, OpenPurpose, TierUsage } from './tier.ts';
 
 /** How often the free space of the file systems is looked at. */
 const LOOK_EVERY_MS = 1000;
+/** Of the files that are kept open: so many views there may be, each of which has a descriptor. */
+const VIEWS_SHARE = 1 / 8;
 /** How long {@link DirectoryDiskTier.stop} waits for blocks that are still to be written. */
 const STOP_MS = 10_000;
 
@@ -56,6 +60,8 @@ export interface DiskTierOptions {
   readonly slots: SlotRange;
   /** Is told which files workers may read, for threads that serve peers. */
   readonly index?: BlockIndex | undefined;
+  /** Views are made with this; undefined: there are none. */
+  readonly viewCalls?: ViewCalls | undefined;
   /** The machine's own when left out. */
   readonly files?: FileCalls | undefined;
   readonly clock: Clock;
@@ -66,6 +72,7 @@ export interface DiskTierOptions {
 
 /** Blocks in files of one or more directories, which are found again after a restart. */
 export class DirectoryDiskTier implements DiskTier {
+  readonly views: DiskViews | undefined;
   readonly #options: DiskTierOptions;
   readonly #metrics: TierMetrics;
   readonly #disks: readonly CacheDisk[];
@@ -102,7 +109,8 @@ export class DirectoryDiskTier implements DiskTier {
       takeVisited: (entry) => this.#files.takeVisited(entry),
     });
     const core = { index: this.#index, metrics: this.#metrics };
-    this.#blocks = new DiskBlocks({ ...core, files: this.#files, log });
+    const onDrop = (entry: DiskEntry) => this.views?.dropped(entry);
+    this.#blocks = new DiskBlocks({ ...core, files: this.#files, log, onDrop });
     this.#writer = new DiskWriter({
       ...core,
       blocks: this.#blocks,
@@ -121,10 +129,12 @@ export class DirectoryDiskTier implements DiskTier {
     });
     const recheck = (entry: DiskEntry) => this.#reader.recheck(entry);
     this.#scrub = new DiskScrub({ index: this.#index, recheck, clock });
+    this.views = options.viewCalls && this.#makeViews(options.viewCalls);
   }
 
   async start(): Promise<void> {
     await Promise.all(this.#disks.map((disk) => this.#startDisk(disk)));
+    await this.views?.start();
     this.#scanning = Promise.all(this.#usable().map((disk) => this.#scanDisk(disk)));
     this.#lookLater();
     // In all other modes each use of a file is checked, or none.
@@ -139,6 +149,7 @@ export class DirectoryDiskTier implements DiskTier {
       await this.#writer.flushed();
       await this.#scrub.stop();
       await this.#scanning;
+      await this.views?.stop();
       await this.#blocks.removed();
     };
     await withDeadline(clock, { what: 'disk cache', timeoutMs: STOP_MS }, rest).catch(
@@ -208,6 +219,17 @@ export class DirectoryDiskTier implements DiskTier {
       usedBytes: this.#index.bytes,
       capacityBytes: this.#usable().reduce((sum, disk) => sum + disk.capacityBytes, 0),
     };
+  }
+
+  #makeViews(calls: ViewCalls): DiskViews {
+    const { openFilesMax } = this.#options;
+    return new DiskViews({
+      ...this.#options,
+      ...{ calls, disks: this.#disks, index: this.#index },
+      acquire: (entry, signal) => this.#reader.acquireChecked(entry, signal),
+      release: (file) => this.#files.release(file),
+      viewsMax: Math.max(1, Math.floor(openFilesMax * VIEWS_SHARE)),
+    });
   }
 
   #makeDisk(directory: string): CacheDisk {

@@ -1,5 +1,6 @@
 import type { BlockId } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
+import type { ViewSpec } from '../block/view-spec.ts';
 import type { LeaseRef } from '../runtime/lease-table.ts';
 import type { Startable } from '../runtime/startable.ts';
 
@@ -71,11 +72,50 @@ export interface HeldFile {
   release(): void;
 }
 
+/** A file that shares the room of cached blocks; nothing was copied. */
+export interface MadeView {
+  /** Valid as long as the standing is good, until the caller gives the thread away. */
+  readonly fd: number;
+  readonly lengthBytes: number;
+  readonly standing: FileStanding;
+  /**
+   * The kernel is about to read it by itself: its blocks are not evicted until {@link letGo}.
+   *
+   * @returns false when as much is held as may be
+   */
+  hold(): boolean;
+  letGo(): void;
+  /** It is opened: its blocks count as used. */
+  used(): void;
+  /** Nobody is to open it any more. May be called more than once. */
+  end(): void;
+}
+
+/**
+ * Why there is no view: `missing`: a block is not there, or went; `unaligned`: a part lies beside pages;
+ * `full`: there are as many as may be; `failed`: the disk did; `unable`: it shares nothing.
+ */
+export type ViewRefusal = 'missing' | 'unaligned' | 'full' | 'failed' | 'unable';
+
+/** Puts files together from cached blocks, where the file system lets files share room. */
+export interface ViewTier {
+  /** Why there are no views at all; undefined: there can be. Known once the tier is started. */
+  readonly unfit: string | undefined;
+  /**
+   * Each block is checked before it becomes part of the view.
+   *
+   * @throws the signal's reason when aborted
+   */
+  make(spec: ViewSpec, signal: AbortSignal): Promise<MadeView | ViewRefusal>;
+}
+
 /**
  * Blocks on local disks. A block that was found damaged is dropped and counted: it is simply not
  * there. Nothing here ever throws because of a disk; a disk that fails is dropped.
  */
 export interface DiskTier extends Startable {
+  /** Undefined when nobody wants any. */
+  readonly views?: ViewTier | undefined;
   /**
    * The block's file, checked as configured; undefined when it is not there or damaged.
    *

@@ -13,6 +13,8 @@ const PACKAGE_OF_PROGRAM: Readonly<Record<string, string>> = {
   ceph: 'ceph-common',
   radosgw: 'radosgw',
   ip: 'iproute2',
+  'mkfs.xfs': 'xfsprogs',
+  'mkfs.ext4': 'e2fsprogs',
   setfattr: 'attr',
   setfacl: 'acl',
 };

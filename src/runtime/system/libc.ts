@@ -42,6 +42,11 @@ export interface Libc {
   close(fd: number): number;
   /** @param argument - address of the request's structure */
   ioctl(fd: number, request: number, argument: number): number;
+  /**
+   * The same on one of the runtime's threads, for requests that may wait for a disk. Descriptors and the
+   * structure must stay until it resolves. @returns what it gave, or a negative errno
+   */
+  ioctlLater(fd: number, request: number, argument: number): Promise<number>;
   mmap(
     address: number,
     length: number,
@@ -103,13 +108,31 @@ export function loadLibc(): Libc | undefined {
         library.func(name, result, [...parameters]) as unknown,
       ]),
     );
+    const errno = () => koffi.errno();
     return {
-      ...(calls as unknown as Omit<Libc, 'errno' | 'addressOf' | 'view'>),
-      errno: () => koffi.errno(),
+      ...(calls as unknown as Omit<Libc, 'ioctlLater' | 'errno' | 'addressOf' | 'view'>),
+      ioctlLater: laterBy(calls['ioctl'] as LaterCall, errno),
+      errno,
       addressOf: (buffer) => Number(koffi.address(buffer)),
       view: (address, length) => new Uint8Array(koffi.view(BigInt(address), length)),
     };
   } catch {
     return undefined;
   }
+}
+
+/** A call that can also be made on another thread. */
+interface LaterCall {
+  async(...parameters: [...number[], (error: Error | null, result: number) => void]): void;
+}
+
+/** @param errno - of the call, while its callback runs: koffi carries it over */
+function laterBy(call: LaterCall, errno: () => number): Libc['ioctlLater'] {
+  return (...parameters) =>
+    new Promise((resolve, reject) => {
+      call.async(...parameters, (error, result) => {
+        if (error !== null) reject(error);
+        else resolve(result < 0 ? -errno() : result);
+      });
+    });
 }
