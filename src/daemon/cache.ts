@@ -7,6 +7,7 @@ import { memorySlotCount, MemoryTierArena, slabBytesFor } from '../store/memory-
 import type { SlotRange } from '../store/slot-range.ts';
 import { SumTable } from '../store/sum-table.ts';
 import type { DiskTier, MemoryTier } from '../store/tier.ts';
+import { systemViewCalls } from '../store/views/view-calls.ts';
 import { cacheFilesMax } from './cache-files-max.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { CacheConfig } from './mount-config.ts';
@@ -31,9 +32,13 @@ const SLOTS_PER_FILE = 2;
 /** A disk that does not answer one call for this long counts as failing. JuiceFS has the same. */
 const DISK_IO_TIMEOUT_MS = 30_000;
 
-/** Makes the tiers; the disk tier is not started. */
+/**
+ * Makes the tiers; the disk tier is not started.
+ *
+ * @param config - `makesViews`: the kernel may read files by itself
+ */
 export function createCache(
-  config: CacheConfig,
+  config: CacheConfig & { makesViews?: boolean },
   volume: { uuid: string; blockBytes: number },
   context: DaemonContext,
 ): LocalCache {
@@ -71,7 +76,7 @@ export function createCache(
 }
 
 function createDisk(
-  config: CacheConfig,
+  config: CacheConfig & { makesViews?: boolean },
   volumeUuid: string,
   parts: {
     leases: LeaseTable;
@@ -82,6 +87,7 @@ function createDisk(
   },
 ): DiskTier | undefined {
   if (config.dirs.length === 0) return undefined;
+  const { libc } = parts.context;
   return new DirectoryDiskTier({
     ...parts.context,
     log: parts.context.logger,
@@ -99,5 +105,6 @@ function createDisk(
     leases: parts.leases,
     slots: parts.slots,
     index: parts.index,
+    viewCalls: config.makesViews && libc !== undefined ? systemViewCalls(libc) : undefined,
   });
 }

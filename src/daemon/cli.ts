@@ -133,6 +133,7 @@ function describeWarmup(command: Command): void {
     .option('-f, --file <FILE>', 'a list of further paths, one a line')
     .option('-p, --parallel <N>', 'blocks that each node fetches at once', '50')
     .option('-b, --background', 'return at once; the daemon goes on (see --jobs)')
+    .option('--pin', 'bring them to this node, and prepare big files for --passthrough at once')
     .option('--check', 'only tell what share is cached, by node and tier')
     .option('--evict', 'drop the blocks from the caches of all nodes')
     .option('--jobs', 'only tell about the jobs of the daemon, running and ended')

@@ -22,7 +22,7 @@ import type { CacheGroup } from './group.ts';
 import { createGroupCache, createGroupFiller } from './group-cache.ts';
 import type { MountConfig } from './mount-config.ts';
 import { ownReport } from './own-report.ts';
-import { attachPassthrough, passthroughBytesMax, wantsPassthrough } from './passthrough.ts';
+import { attachPassthrough, passthroughSource, wantsPassthrough } from './passthrough.ts';
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
@@ -119,7 +119,8 @@ export class Daemon {
           this.#shutdown,
         )
       : undefined;
-    const vfs = await this.#createVfs(volume, { loader, cache: caches.cache, sid, writing });
+    const shown = { loader, cache: caches.cache, disk: cache.disk, sid, writing };
+    const vfs = await this.#createVfs(volume, shown);
     await this.#startMetrics();
     await this.#mount(volume, cache, vfs);
     await this.#startControl({ vfs, server, staging, group, drain, report });
@@ -139,7 +140,8 @@ export class Daemon {
   }
 
   async #startCache(volume: OpenVolume): Promise<LocalCache> {
-    const cache = createCache(this.#config.cache, volume.setting, this.#context);
+    const config = { ...this.#config.cache, makesViews: wantsPassthrough(this.#config) };
+    const cache = createCache(config, volume.setting, this.#context);
     this.#shutdown.push('memory tier', () => cache.memory.close());
     if (cache.disk !== undefined) {
       const { disk } = cache;
@@ -151,7 +153,13 @@ export class Daemon {
 
   async #createVfs(
     volume: OpenVolume,
-    parts: { loader: MeshLoader; cache: GroupCache; sid: bigint; writing: VfsWriting | undefined },
+    parts: {
+      loader: MeshLoader;
+      cache: GroupCache;
+      disk: LocalCache['disk'];
+      sid: bigint;
+      writing: VfsWriting | undefined;
+    },
   ): Promise<Vfs> {
     const { reading, cache, origin } = this.#config;
     const { subdir, fileAheadBytes, ...options } = reading;
@@ -163,7 +171,7 @@ export class Daemon {
       setting: volume.setting,
       writing: parts.writing,
       passthrough: wantsPassthrough(this.#config)
-        ? { cached: parts.loader, bytesMax: passthroughBytesMax(this.#config) }
+        ? passthroughSource(this.#config, parts)
         : undefined,
       internals: {
         stats: () => this.#metrics.stats(),
@@ -233,7 +241,8 @@ export class Daemon {
     vfs.attachInvalidation((ino, offset, length) => driver.invalidateInode(ino, offset, length));
     this.#shutdown.push('mount', () => driver.stop());
     await driver.start();
-    attachPassthrough(this.#config, { vfs, driver, logger: this.#context.logger });
+    const { logger } = this.#context;
+    attachPassthrough(this.#config, { vfs, driver, views: cache.disk?.views, logger });
     const { changes } = volume.meta;
     if (changes !== undefined && driver.takesBack) vfs.followChanges(changes, driver);
     driver.closed.then(

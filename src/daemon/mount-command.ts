@@ -104,7 +104,10 @@ function readingOptions(command: Command): Command {
     )
     .option('--fuse-workers <N>', 'threads that answer the kernel (default: by cores, 2 to 4)')
     .addOption(
-      new Option('--passthrough <MODE>', 'let the kernel read small cached files (experimental)')
+      new Option(
+        '--passthrough <MODE>',
+        'let the kernel read cached files by itself (experimental)',
+      )
         .choices(PASSTHROUGH_MODES)
         .default('off'),
     )

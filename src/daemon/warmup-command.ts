@@ -18,6 +18,7 @@ export interface WarmupOptions {
   readonly file?: string;
   readonly parallel: string;
   readonly background?: boolean;
+  readonly pin?: boolean;
   readonly check?: boolean;
   readonly evict?: boolean;
   readonly jobs?: boolean;
@@ -31,9 +32,9 @@ export interface WarmupOptions {
  * @throws UsageError; WarmupError when something failed or it was cancelled
  */
 export async function warmup(given: readonly string[], options: WarmupOptions): Promise<void> {
-  const { check, evict, cancel, jobs, background } = options;
-  if ([check, evict, cancel, jobs].filter(Boolean).length > 1) {
-    throw new UsageError('--check, --evict, --jobs and --cancel exclude each other');
+  const { pin, check, evict, cancel, jobs, background } = options;
+  if ([pin, check, evict, cancel, jobs].filter(Boolean).length > 1) {
+    throw new UsageError('--pin, --check, --evict, --jobs and --cancel exclude each other');
   }
   const listed = options.file === undefined ? [] : await readList(options.file);
   const { mount, paths } = await inMount([...given, ...listed]);
@@ -45,7 +46,8 @@ export async function warmup(given: readonly string[], options: WarmupOptions): 
     await printJobs(mount, options.json === true);
     return;
   }
-  const action = check === true ? 'check' : evict === true ? 'evict' : 'warm';
+  const other = evict === true ? 'evict' : pin === true ? 'pin' : 'warm';
+  const action = check === true ? 'check' : other;
   const parallel = parseWhole('--parallel', options.parallel, { min: 1, max: PARALLEL_MAX });
   const question = { action, paths, parallel, background: background === true } as const;
   await run(mount, question, options.json === true);
@@ -183,7 +185,8 @@ function resultOf(line: WarmupLine): string[] {
   }
   const how = `${byteText(line.fetchedBytes)} fetched, ${byteText(line.heldBytes)} held already`;
   const moved = line.movedBlocks === 0 ? '' : `, ${line.movedBlocks} blocks by their next owner`;
-  return [`${files}, ${byteText(bytesDone)}: ${how}${moved}, ${end}`];
+  const views = action === 'pin' ? `, ${line.views} with a view` : '';
+  return [`${files}${views}, ${byteText(bytesDone)}: ${how}${moved}, ${end}`];
 }
 
 function shareText({ cachedBytes, bytesDone }: WarmupLine): string {

@@ -7,7 +7,7 @@ import { UsageError } from './quantities.ts';
 import { type WarmupLine, warmupLine } from './warmup-line.ts';
 
 const LINE_INTERVAL_MS = 1_000;
-const ACTIONS: readonly CacheAction[] = ['warm', 'check', 'evict'];
+const ACTIONS: readonly CacheAction[] = ['warm', 'pin', 'check', 'evict'];
 /** Paths of one request; the command line sends more in turn. */
 export const PATHS_MAX = 10_000;
 /** Blocks that one node fetches at once, at most. */
@@ -33,7 +33,7 @@ export class WarmupEndpoint {
    * With `?cancel=<job>`, or `?cancel=all`: ends jobs. Without a body: a line about each job, running or ended lately. With a body: begins a job and
    * yields a line a second until it has ended; when the asker goes before, the job is cancelled.
    *
-   * @throws UsageError for a body that makes no sense; FsError EBUSY when too many jobs run
+   * @throws UsageError for a body that makes no sense; FsError EBUSY when too many jobs run, EOPNOTSUPP
    */
   async answer({ url, body, signal }: ControlQuestion): Promise<unknown> {
     if (url.searchParams.has('cancel')) return this.#cancel(url.searchParams.get('cancel'));

@@ -39,6 +39,8 @@ export interface WarmupLine {
   /** `evict`: copies dropped. */
   readonly evictedBlocks: number;
   readonly evictedBytes: number;
+  /** `pin`: files of several blocks that the kernel of this node can read by itself now. */
+  readonly views: number;
   /** Members that did not answer. */
   readonly silent: readonly string[];
   /** What failed, by path; at most 100, only in `end`. */

@@ -28,6 +28,12 @@ export interface CachedFile {
   readonly fd: number;
   readonly lengthBytes: number;
   readonly standing: FileStanding;
+  /** What it takes to hold the file for long; undefined: its room is counted by who holds it. */
+  readonly claim?: {
+    /** @returns false when as much is held as may be */
+    hold(): boolean;
+    letGo(): void;
+  };
 }
 
 /** Cache files as such. */

@@ -1,4 +1,3 @@
-import type { BlockId } from '../block/block-key.ts';
 import type { BackingFiles } from '../fuse/driver.ts';
 import type { CachedFile } from '../mesh/loader.ts';
 import { Errno } from '../posix/errno.ts';
@@ -8,33 +7,35 @@ import type { Gauge, Metrics } from '../runtime/metrics.ts';
 /** Files at once. */
 const FILES_MAX = 4096;
 
-/** A cache file that the kernel reads by itself. */
+/** A file that the kernel reads by itself. */
 export interface Backing {
   /** The kernel's number for it. */
   readonly id: number;
-  readonly block: BlockId;
+  /** Names what it contains: a block, or a view. */
+  readonly content: string;
   readonly lengthBytes: number;
   readonly standing: CachedFile['standing'];
+  readonly claim: CachedFile['claim'];
   /** Open handles that have it. */
   handles: number;
 }
 
 /**
  * Cache files that the kernel has been given, each as long as a handle has it. Eviction removes such a
- * file's name only, its space stays taken: so there is a bound.
+ * file's name only, its space stays taken: so there is a bound. (Views count what they take by themselves.)
  */
 export class BackingTable {
   readonly #files: BackingFiles;
   readonly #bytesMax: number;
   readonly #logger: Logger;
-  readonly #byBlock = new Map<BlockId, Backing>();
+  readonly #byContent = new Map<string, Backing>();
   readonly #count: Gauge;
   readonly #bytes: Gauge;
   #open = 0;
   #openBytes = 0;
   #isUnfit = false;
 
-  /** @param options - `bytesMax`: of all files together */
+  /** @param options - `bytesMax`: of all files together, views aside */
   constructor(
     files: BackingFiles,
     options: { bytesMax: number; logger: Logger; metrics: Metrics },
@@ -48,42 +49,50 @@ export class BackingTable {
     });
     this.#bytes = options.metrics.gauge({
       name: 'fuse_passthrough_bytes',
-      help: 'Bytes of cache files that the kernel reads by itself; eviction does not free them',
+      help: 'Bytes of cache files that the kernel reads by itself, views aside; eviction does not free them',
     });
   }
 
   /** The file for one more handle: end with {@link release}. */
-  acquire(block: BlockId, file: CachedFile): Backing | 'full' | 'refused' {
-    const known = this.#byBlock.get(block);
+  acquire(content: string, file: CachedFile): Backing | 'full' | 'refused' {
+    const known = this.#byContent.get(content);
     if (known?.standing.isGood === true) {
       known.handles += 1;
       return known;
     }
-    const { lengthBytes, standing } = file;
+    const { lengthBytes, standing, claim } = file;
     if (this.#isUnfit) return 'refused';
-    if (this.#open >= FILES_MAX || this.#openBytes + lengthBytes > this.#bytesMax) return 'full';
+    if (!this.#hasRoom(file)) return 'full';
     const id = this.#files.open(file.fd, lengthBytes);
     if (id < 0) {
+      claim?.letGo();
       this.#onRefusal(-id);
       return 'refused';
     }
-    const backing = { id, block, lengthBytes, standing, handles: 1 };
-    this.#byBlock.set(block, backing);
-    this.#note(1, lengthBytes);
+    const backing = { id, content, lengthBytes, standing, claim, handles: 1 };
+    this.#byContent.set(content, backing);
+    this.#note(backing, 1);
     return backing;
+  }
+
+  #hasRoom({ lengthBytes, claim }: CachedFile): boolean {
+    if (this.#open >= FILES_MAX) return false;
+    return claim === undefined ? this.#openBytes + lengthBytes <= this.#bytesMax : claim.hold();
   }
 
   release(backing: Backing): void {
     backing.handles -= 1;
     if (backing.handles > 0) return;
-    if (this.#byBlock.get(backing.block) === backing) this.#byBlock.delete(backing.block);
-    this.#note(-1, -backing.lengthBytes);
+    const { content, claim } = backing;
+    if (this.#byContent.get(content) === backing) this.#byContent.delete(content);
+    this.#note(backing, -1);
     this.#files.close(backing.id);
+    claim?.letGo();
   }
 
-  #note(files: number, bytes: number): void {
-    this.#open += files;
-    this.#openBytes += bytes;
+  #note({ lengthBytes, claim }: Backing, sign: 1 | -1): void {
+    this.#open += sign;
+    if (claim === undefined) this.#openBytes += sign * lengthBytes;
     this.#count.set(this.#open);
     this.#bytes.set(this.#openBytes);
   }

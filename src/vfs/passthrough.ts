@@ -1,7 +1,7 @@
-import { type BlockId, blockIdOf, type BlockKey } from '../block/block-key.ts';
+import { blockIdOf } from '../block/block-key.ts';
 import type { BackingFiles } from '../fuse/driver.ts';
 import { ALIAS_MAX, aliasOf, mayHaveAlias } from '../fuse/node-alias.ts';
-import type { CachedFiles } from '../mesh/loader.ts';
+import type { CachedFile, CachedFiles } from '../mesh/loader.ts';
 import { FsError } from '../posix/errno.ts';
 import type { Ino } from '../posix/ino.ts';
 import { O_ACCMODE, O_APPEND, O_DIRECT, O_TRUNC } from '../posix/open-flags.ts';
@@ -15,6 +15,7 @@ import type { OpenFiles } from './open-files.ts';
 import type { PlanCache } from './plan-cache.ts';
 import type { RootMap } from './root-map.ts';
 import { soleBlock } from './sole-block.ts';
+import type { FileViews } from './views/file-views.ts';
 
 /**
  * So long an inode is opened in the ordinary way after it got another number. The kernel looks a name
@@ -34,7 +35,7 @@ export type PassthroughOutcome =
   | 'moved'
   /** Others have it open in the ordinary way, or had to a moment ago. */
   | 'busy'
-  /** It is no single cached block, or is opened for something else than reading. */
+  /** It is no single cached block and has no view, or is opened for something else than reading. */
   | 'unfit'
   | 'full'
   | 'refused';
@@ -62,12 +63,22 @@ interface Inode {
   ordinaryUntilMs: number;
 }
 
+/** What a file contains, as far as it can be handed to the kernel. */
+interface Content {
+  /** The same only for the same bytes. */
+  readonly name: string;
+  /** Where they are; undefined while they are not cached. */
+  file(): CachedFile | undefined;
+}
+
 /** What {@link Passthrough} works with. */
 export interface PassthroughParts {
   readonly root: RootMap;
   readonly files: OpenFiles;
   readonly plans: PlanCache;
   readonly cached: CachedFiles;
+  /** Files of more than one block. */
+  readonly views: FileViews;
   readonly blockBytes: number;
   /** Of cache files that the kernel may hold. */
   readonly bytesMax: number;
@@ -79,7 +90,8 @@ export interface PassthroughParts {
 }
 
 /**
- * Files that the kernel reads by itself: whole files that are one block, from its cache file.
+ * Files that the kernel reads by itself: whole files that are one block, from its cache file, and files
+ * that have a view.
  *
  * The kernel has a rule: while an inode is open in this way all its handles must have the same backing
  * file, and while it is open in the ordinary way none may; other opens fail with EIO. (FOPEN_DIRECT_IO
@@ -100,12 +112,18 @@ export class Passthrough {
 
   constructor(parts: PassthroughParts) {
     this.#parts = parts;
+    parts.views.onMade((file) => this.#share(file));
     parts.files.onFirst((ino) => (this.#inodes.has(ino) ? 'all' : 'nothing'));
     const help = 'Opens of files that the main thread decided about, by what became of them';
     this.#count = (outcome) => {
       const labels = { outcome };
       parts.metrics.counter({ name: 'fuse_passthrough_opens_total', help, labels }).add();
     };
+  }
+
+  /** Whether files may be opened in this way. */
+  get isAttached(): boolean {
+    return this.#table !== undefined;
   }
 
   /** From now on files may be opened in this way; undefined: none. */
@@ -134,6 +152,7 @@ export class Passthrough {
       throw new FsError('ESTALE', `inode ${file.ino} is to be looked up again`);
     }
     const through = this.#table && this.#begin(this.#table, file, flags, inode);
+    if (onlyReads(flags)) this.#opened(file);
     this.#share(file);
     return through;
   }
@@ -147,6 +166,7 @@ export class Passthrough {
 
   /** Another thread has opened a file in the ordinary way. */
   adopted(file: OpenFile): void {
+    this.#opened(file);
     this.#share(file);
   }
 
@@ -172,7 +192,7 @@ export class Passthrough {
   #fits(inode: Inode, file: OpenFile, flags: number): boolean {
     const { backing } = inode;
     if (backing === undefined || !onlyReads(flags) || !backing.standing.isGood) return false;
-    return this.#blockOf(file.version)?.id === backing.block;
+    return this.#contentOf(file.version)?.name === backing.content;
   }
 
   #begin(
@@ -208,9 +228,8 @@ export class Passthrough {
     }
     // Past the page cache the disk itself would be read, where we may have the bytes in memory.
     if (!onlyReads(flags) || (flags & O_DIRECT) !== 0 || !mayHaveAlias(file.ino)) return 'unfit';
-    const block = this.#blockOf(file.version);
-    if (block === undefined) return 'unfit';
-    if (this.#parts.cached.cachedFile(block.key) === undefined) return 'unfit';
+    const content = this.#contentOf(file.version);
+    if (content?.file() === undefined) return 'unfit';
     if (this.#isBusy(file, known)) return 'busy';
     const isRemembered = known !== undefined || this.#inodes.size < INODES_MAX;
     if (!isRemembered || this.#aliases >= ALIAS_MAX - INODES_MAX) return 'full';
@@ -218,9 +237,9 @@ export class Passthrough {
     if (file.decidedHere === 'nothing') this.#parts.files.decideHere(file, 'opens');
     this.#parts.catchUp();
     if (this.#isBusy(file, known)) return 'busy';
-    const cached = this.#parts.cached.cachedFile(block.key);
+    const cached = content.file();
     if (cached?.lengthBytes !== file.version.lengthBytes) return 'unfit';
-    return table.acquire(block.id, cached);
+    return table.acquire(content.name, cached);
   }
 
   /** Others have it open in the ordinary way, or must be able to. */
@@ -230,17 +249,29 @@ export class Passthrough {
     return file.handles - 1 > (known?.total ?? 0);
   }
 
-  /** The block that the file is, if it is one. */
-  #blockOf(version: FileVersion): { id: BlockId; key: BlockKey } | undefined {
-    const { plans, blockBytes } = this.#parts;
+  #opened(file: OpenFile): void {
+    if (this.#table !== undefined) this.#parts.views.opened(file);
+  }
+
+  /** The view that the file has, or the block that it is. */
+  #contentOf(version: FileVersion): Content | undefined {
+    if (!version.current || version.dirty) return undefined;
+    if (version.lengthBytes <= this.#parts.blockBytes) return this.#blockOf(version);
+    const { views } = this.#parts;
+    const view = views.of(version);
+    // Asked for again, as it may have ended meanwhile.
+    return view && { name: view.name, file: () => (views.of(version) === view ? view : undefined) };
+  }
+
+  #blockOf(version: FileVersion): Content | undefined {
+    const { plans, blockBytes, cached } = this.#parts;
     const { lengthBytes } = version;
-    if (!version.current || version.dirty || lengthBytes === 0 || lengthBytes > blockBytes) {
-      return undefined;
-    }
+    if (lengthBytes === 0) return undefined;
     const pieces = plans.cached(version, 0);
     const sole = pieces && soleBlock(pieces, { offset: 0, length: lengthBytes }, blockBytes);
     if (sole?.offset !== 0 || sole.key.sizeBytes !== lengthBytes) return undefined;
-    return { id: blockIdOf(sole.key), key: sole.key };
+    const { key } = sole;
+    return { name: blockIdOf(key), file: () => cached.cachedFile(key) };
   }
 
   /** Tells the other threads what they may answer about a file. */
@@ -253,8 +284,7 @@ export class Passthrough {
 
   #mayPass(file: OpenFile): boolean {
     if (this.#table === undefined) return false;
-    const block = this.#blockOf(file.version);
-    return block !== undefined && this.#parts.cached.cachedFile(block.key) !== undefined;
+    return this.#contentOf(file.version)?.file() !== undefined;
   }
 
   /** Gives the inode a number that nobody has open. */

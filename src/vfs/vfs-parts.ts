@@ -1,5 +1,6 @@
 import type { BlockSink } from '../mesh/block-writer.ts';
 import type { BlockLoader, CachedFiles } from '../mesh/loader.ts';
+import type { ViewMaker } from '../mesh/local-views.ts';
 import type { SharedCache } from '../mesh/warm/group-cache.ts';
 import type { MetaReader } from '../meta/engine.ts';
 import type { VolumeSetting } from '../meta/setting.ts';
@@ -21,6 +22,7 @@ export interface VfsWriting {
 /** Where the kernel may read files by itself. */
 export interface PassthroughSource {
   readonly cached: CachedFiles;
+  readonly viewMaker: ViewMaker;
   /** Of cache files that it may hold at once. */
   readonly bytesMax: number;
 }

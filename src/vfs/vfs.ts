@@ -42,6 +42,8 @@ import { Statfs } from './statfs.ts';
 import { ToldAttrs } from './told-attrs.ts';
 import type { VfsParts } from './vfs-parts.ts';
 import { isVirtual, VirtualIno, VirtualNodes } from './virtual-nodes.ts';
+import { FileViews } from './views/file-views.ts';
+import { ViewPins } from './views/view-pins.ts';
 import { CacheJobs } from './warm/cache-jobs.ts';
 import { VfsMetadataMemory } from './warm/metadata-memory.ts';
 import type { VfsMutations } from './write/vfs-mutations.ts';
@@ -68,6 +70,7 @@ export class Vfs implements FuseFileSystem {
   readonly #coherence: Coherence;
   readonly #files: Files;
   readonly #passthrough: Passthrough | undefined;
+  readonly #views: FileViews | undefined;
   readonly #xattrs: Xattrs;
   readonly #statfs: Statfs;
   readonly #plans: PlanCache;
@@ -129,15 +132,20 @@ export class Vfs implements FuseFileSystem {
     this.#fileAhead = new FileAhead(bringing);
     const changed = { openFiles: files, plans: this.#plans };
     this.#writing = parts.writing && new Writing(parts, parts.writing, changed);
+    this.#views =
+      parts.passthrough && new FileViews({ ...data, maker: parts.passthrough.viewMaker });
     this.#passthrough =
-      parts.passthrough && new Passthrough({ ...shared, ...data, ...parts.passthrough, catchUp });
+      this.#views &&
+      parts.passthrough &&
+      new Passthrough({ ...shared, ...data, ...parts.passthrough, views: this.#views, catchUp });
     this.#files = new Files({
       ...{ ...shared, ...data, ...from },
       ...{ fileAhead: this.#fileAhead, writing: this.#writing?.forFiles },
       passthrough: this.#passthrough,
     });
     const memory = this.#memory(files);
-    this.#jobs = new CacheJobs({ ...parts, root: this.#root, blockBytes, memory });
+    const pins = this.#createPins(files);
+    this.#jobs = new CacheJobs({ ...parts, root: this.#root, blockBytes, memory, pins });
     const accessLog = this.#createAccessLog();
     this.#calls = new LoggedCalls({ clock, logger, metrics, log: accessLog });
     this.#internals = this.#createInternals(accessLog);
@@ -210,6 +218,7 @@ export class Vfs implements FuseFileSystem {
     this.#jobs.stop();
     this.#ahead.stop();
     this.#fileAhead.stop();
+    this.#views?.stop();
     this.#publisher.attach(undefined);
   }
 
@@ -357,6 +366,12 @@ export class Vfs implements FuseFileSystem {
     });
   }
 
+  #createPins(files: OpenFiles): ViewPins | undefined {
+    const { blockBytes } = this.#parts.setting;
+    const isAttached = () => this.#passthrough?.isAttached === true;
+    return this.#views && new ViewPins({ views: this.#views, files, blockBytes, isAttached });
+  }
+
   /** While it is read, every request has to come by this thread. */
   #createAccessLog(): AccessLog {
     const onWatched = (watched: boolean) => {
@@ -383,6 +398,7 @@ export class Vfs implements FuseFileSystem {
       onEnd: (version) => {
         this.#publisher.retractAll(version);
         this.#plans.dropAll(version);
+        this.#views?.ended(version);
       },
     });
   }

@@ -37,11 +37,12 @@ export interface SharedCache {
    * Begins to bring blocks to their owners.
    *
    * @param options - `parallel`: blocks that each node fetches at once; `signal` ends the run on all
-   *   nodes
+   *   nodes; `here`: to this node, whoever owns them
    */
   warm(options: {
     readonly parallel: number;
     readonly signal: AbortSignal;
+    readonly here?: boolean;
   }): Pick<WarmRun, 'add' | 'finish' | 'moved'>;
   /**
    * Who holds each of these blocks, in the order asked.
@@ -95,7 +96,11 @@ export class GroupCache implements SharedCache {
     this.#parts = parts;
   }
 
-  warm(options: { readonly parallel: number; readonly signal: AbortSignal }): WarmRun {
+  warm(options: {
+    readonly parallel: number;
+    readonly signal: AbortSignal;
+    readonly here?: boolean;
+  }): WarmRun {
     return this.#run({ ...options, handover: false, skip: 0 });
   }
 
@@ -117,8 +122,9 @@ export class GroupCache implements SharedCache {
     readonly signal: AbortSignal;
     readonly handover: boolean;
     readonly skip: number;
+    readonly here?: boolean;
   }): WarmRun {
-    const { handover, skip } = options;
+    const { handover, skip, here } = options;
     const { group, service, random, clock, metrics, logger } = this.#parts;
     const self = group?.ring.self ?? ('this node' as NodeId);
     return new WarmRun({
@@ -126,6 +132,7 @@ export class GroupCache implements SharedCache {
       job: Buffer.from(random.bytes(8)).toString('hex'),
       self,
       owners: (key, count) => {
+        if (here === true) return [self];
         const owners = group?.ring.owners(blockIdOf(key), count + skip).slice(skip) ?? [];
         return handover ? owners.filter((node) => node !== self) : owners;
       },

@@ -21,7 +21,7 @@ export interface BlockActionParts {
   readonly cache: SharedCache;
   /** Kept up to date, as far as blocks go. */
   readonly progress: CacheProgress;
-  /** `warm`: blocks that one node fetches at once. */
+  /** `warm`, `pin`: blocks that one node fetches at once. */
   readonly parallel: number;
   readonly signal: AbortSignal;
 }
@@ -30,7 +30,9 @@ export interface BlockActionParts {
 export function blockAction(action: CacheAction, parts: BlockActionParts): BlockAction {
   switch (action) {
     case 'warm':
-      return warming(parts);
+      return warming(parts, false);
+    case 'pin':
+      return warming(parts, true);
     case 'check':
       return checking(parts);
     case 'evict':
@@ -38,8 +40,11 @@ export function blockAction(action: CacheAction, parts: BlockActionParts): Block
   }
 }
 
-function warming({ cache, progress, parallel, signal }: BlockActionParts): BlockAction {
-  const run = cache.warm({ parallel, signal });
+function warming(
+  { cache, progress, parallel, signal }: BlockActionParts,
+  here: boolean,
+): BlockAction {
+  const run = cache.warm({ parallel, signal, here });
   return {
     add: (key, onDone) =>
       run.add(key, (kept, error) => {

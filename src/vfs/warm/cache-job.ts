@@ -41,6 +41,21 @@ export interface CacheJobParts extends Omit<BlockActionParts, 'progress'> {
   readonly root: RootMap;
   readonly blockBytes: number;
   readonly memory: MetadataMemory;
+  /** Undefined: the kernel reads nothing by itself. */
+  readonly pins?: FilePins | undefined;
+}
+
+/** Makes files ready for the kernel to read them by itself. */
+export interface FilePins {
+  /** Why that cannot be done; undefined: it can. */
+  readonly unfit: string | undefined;
+  /**
+   * The blocks of the file are here.
+   *
+   * @returns whether it has a view now
+   * @throws what says why it has none though it needs one; the signal's reason when aborted
+   */
+  pin(node: FoundNode, signal: AbortSignal): Promise<boolean>;
 }
 
 interface Target {
@@ -55,6 +70,7 @@ export class CacheJob {
   readonly #blocks: BlockAction;
   readonly #places = new Semaphore(FILES_AT_ONCE, FILES_QUEUED_MAX);
   readonly #planning = new Set<Promise<void>>();
+  readonly #pinning = new Set<Promise<void>>();
 
   constructor(parts: CacheJobParts) {
     this.#parts = parts;
@@ -89,6 +105,7 @@ export class CacheJob {
     this.progress.walked = true;
     await Promise.all(this.#planning);
     await this.#blocks.finish();
+    await Promise.all(this.#pinning);
   }
 
   async #targets(paths: readonly string[]): Promise<Target[]> {
@@ -115,7 +132,7 @@ export class CacheJob {
 
   async #onNode(node: FoundNode): Promise<void> {
     const { signal, action, memory } = this.#parts;
-    if (node.attr.type === FileType.symlink && action === 'warm') {
+    if (node.attr.type === FileType.symlink && isWarming(action)) {
       await memory.symlink(node, signal).catch((error: unknown) => {
         if (signal.aborted) throw abortReason(signal);
         this.progress.note(node.path, error);
@@ -138,7 +155,7 @@ export class CacheJob {
 
   async #onFile(node: FoundNode): Promise<void> {
     const { signal } = this.#parts;
-    const file = new OpenFile(node, this.progress);
+    const file = new OpenFile(node, this.progress, (done) => this.#pin(node, done));
     try {
       for (let index = 0; index < chunkCount(Number(node.attr.length)); index += 1) {
         await this.#onChunk(node, index, file);
@@ -148,6 +165,23 @@ export class CacheJob {
       file.fail(error);
     }
     file.end();
+  }
+
+  /** All blocks of a file are dealt with. @param done - takes what went wrong after that */
+  #pin(node: FoundNode, done: (error?: unknown) => void): void {
+    const { action, pins, signal } = this.#parts;
+    if (action !== 'pin' || pins === undefined) {
+      done();
+      return;
+    }
+    const pinning = pins
+      .pin(node, signal)
+      .then((isMade) => {
+        if (isMade) this.progress.views += 1;
+        done();
+      }, done)
+      .finally(() => this.#pinning.delete(pinning));
+    this.#pinning.add(pinning);
   }
 
   async #onChunk(node: FoundNode, index: number, file: OpenFile): Promise<void> {
@@ -164,7 +198,7 @@ export class CacheJob {
 
   async #pieces(node: FoundNode, index: number): Promise<readonly Piece[]> {
     const { meta, signal, memory, action } = this.#parts;
-    const remembered = action === 'warm' ? memory.pieces(node, index, signal) : undefined;
+    const remembered = isWarming(action) ? memory.pieces(node, index, signal) : undefined;
     if (remembered !== undefined) return remembered;
     return resolveSlices(await meta.readChunk(node.ino, index, signal));
   }
@@ -177,10 +211,17 @@ class OpenFile {
   /** Blocks under way, and one for the planning. */
   #open = 1;
   #failed = false;
+  readonly #finish: (done: (error?: unknown) => void) => void;
 
-  constructor(node: FoundNode, progress: CacheProgress) {
+  /** @param finish - what is left to do when all blocks are there */
+  constructor(
+    node: FoundNode,
+    progress: CacheProgress,
+    finish: (done: (error?: unknown) => void) => void,
+  ) {
     this.#node = node;
     this.#progress = progress;
+    this.#finish = finish;
   }
 
   /** One more block is under way. @returns what ends it */
@@ -202,6 +243,16 @@ class OpenFile {
   /** A block, or the planning, is done. */
   end(): void {
     this.#open -= 1;
-    if (this.#open === 0) this.#progress.filesDone += 1;
+    if (this.#open > 0) return;
+    const done = (error?: unknown) => {
+      if (error !== undefined) this.fail(error);
+      this.#progress.filesDone += 1;
+    };
+    if (this.#failed) done();
+    else this.#finish(done);
   }
+}
+
+function isWarming(action: CacheAction): boolean {
+  return action === 'warm' || action === 'pin';
 }

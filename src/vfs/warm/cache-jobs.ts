@@ -66,9 +66,10 @@ export class CacheJobs {
     return [...this.#running.values(), ...this.#done];
   }
 
-  /** @throws FsError EBUSY when too many run */
+  /** @throws FsError EBUSY when too many run, EOPNOTSUPP for `pin` where that cannot be done */
   start(request: CacheRequest): RunningJob {
     const { clock, logger } = this.#parts;
+    if (request.action === 'pin') this.#checkPins();
     if (this.#running.size >= JOBS_MAX) throw new FsError('EBUSY', `${JOBS_MAX} jobs are running`);
     const ending = new AbortController();
     const { action, paths, parallel } = request;
@@ -94,6 +95,12 @@ export class CacheJobs {
     );
     this.#armLog();
     return running;
+  }
+
+  #checkPins(): void {
+    const { pins } = this.#parts;
+    const why = pins === undefined ? 'this mount has no --passthrough' : pins.unfit;
+    if (why !== undefined) throw new FsError('EOPNOTSUPP', `nothing can be pinned: ${why}`);
   }
 
   /** Cancels everything. */

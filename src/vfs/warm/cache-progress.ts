@@ -1,5 +1,5 @@
 /** What is done with the cached blocks of a path. */
-export type CacheAction = 'warm' | 'check' | 'evict';
+export type CacheAction = 'warm' | 'pin' | 'check' | 'evict';
 
 /** A file or directory that could not be dealt with. */
 export interface CacheFailure {
@@ -45,6 +45,8 @@ export class CacheProgress {
   /** `evict`: copies that were dropped. */
   evictedBlocks = 0;
   evictedBytes = 0;
+  /** `pin`: files of several blocks that the kernel can read by itself now. */
+  views = 0;
   /** Members that did not answer a question. */
   readonly silent = new Set<string>();
   readonly failures: CacheFailure[] = [];
