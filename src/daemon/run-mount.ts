@@ -5,6 +5,7 @@ import { systemClock } from '../runtime/clock.ts';
 import { Daemon } from './daemon.ts';
 import type { MountConfig } from './mount-config.ts';
 import { createLogger } from './pino-logger.ts';
+import { boundYoungGeneration } from './young-generation.ts';
 
 /** Stopping takes at most this long; then the process ends all the same, which aborts the mount. */
 const STOP_TIMEOUT_MS = 20_000;
@@ -20,6 +21,7 @@ export async function runMount(config: MountConfig): Promise<void> {
   // Else V8 runs a full collection for each 64 MB of memory outside its heap: every read from a
   // socket takes 64 KB for a moment, so that were five a second, and half of our CPU per look-up.
   setFlagsFromString('--external-memory-accounted-in-global-limit');
+  boundYoungGeneration();
   const logger = createLogger({ level: config.logLevel, file: config.log });
   try {
     // Before any worker thread starts: on Linux threads inherit it.

@@ -4,10 +4,9 @@ import { basename, dirname, normalize } from 'node:path';
 import type { ByteRange } from '../block/byte-range.ts';
 import { abortReason } from '../runtime/deadline.ts';
 import type { Random } from '../runtime/random.ts';
-import { chunkStream } from './chunk-stream.ts';
+import { FileBodies, type OpenRange } from './file-body.ts';
 import { type ObjectBody, type ObjectInfo, type ObjectStore, StoreError } from './object-store.ts';
 
-const CHUNK_BYTES = 256 * 1024;
 const TEMP_NAME_CHARS = 200;
 const GONE = new Set(['ENOENT', 'ENOTDIR']);
 const DENIED = new Set(['EACCES', 'EPERM', 'EROFS']);
@@ -20,6 +19,7 @@ export class FileStore implements ObjectStore {
   readonly displayName: string;
   readonly #root: string;
   readonly #random: Random;
+  readonly #bodies = new FileBodies();
 
   /**
    * @param options - `bucket`: an absolute path; `random`: names temporary files
@@ -46,8 +46,7 @@ export class FileStore implements ObjectStore {
         const message = `${key}: ends at ${info.size}, before the end of the range asked for`;
         throw new StoreError('corrupt', message);
       }
-      const chunks = readFile(key, { file, range: wanted, signal });
-      return { sizeBytes: wanted.length, crc32c: undefined, chunks };
+      return this.#bodies.body(openRange(key, file, wanted), signal);
     } catch (error) {
       await file.close();
       throw error;
@@ -135,24 +134,17 @@ export class FileStore implements ObjectStore {
   }
 }
 
-function readFile(
-  key: string,
-  { file, range, signal }: { file: FileHandle; range: ByteRange; signal: AbortSignal },
-): AsyncIterable<Uint8Array> {
-  let at = range.offset;
-  const end = range.offset + range.length;
-  return chunkStream({
-    async read() {
-      if (signal.aborted) throw abortReason(signal);
-      if (at === end) return undefined;
-      const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, end - at));
-      const { bytesRead } = await attempt(key, () => file.read(buffer, 0, buffer.length, at));
+function openRange(key: string, file: FileHandle, range: ByteRange): OpenRange {
+  return {
+    sizeBytes: range.length,
+    async read(into, from) {
+      const at = range.offset + from;
+      const { bytesRead } = await attempt(key, () => file.read(into, 0, into.byteLength, at));
       if (bytesRead === 0) throw new StoreError('corrupt', `${key}: ends early, at ${at}`);
-      at += bytesRead;
-      return buffer.subarray(0, bytesRead);
+      return bytesRead;
     },
     close: () => file.close(),
-  });
+  };
 }
 
 async function openNew(path: string): Promise<FileHandle> {

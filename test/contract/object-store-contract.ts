@@ -53,6 +53,30 @@ export function objectStoreContract(name: string, open: () => Promise<StoreUnder
       expect(Buffer.compare(await readBody(body), wanted)).toBe(0);
     });
 
+    test('reads into place, where it offers to, and tells how far it is', async () => {
+      const range = { offset: 100_000, length: 2_000_000 };
+      for (let round = 0; round < 3; round += 1) {
+        const body = await store.get('vol/big', range, signal);
+        if (body.readInto === undefined) return;
+        const into = Buffer.alloc(range.length);
+        const ready: number[] = [];
+        await body.readInto(into, (count) => ready.push(count));
+        expect(ready).toEqual(ready.toSorted((a, b) => a - b));
+        expect(ready.at(-1)).toBe(range.length);
+        expect(into.equals(big.subarray(range.offset, range.offset + range.length))).toBe(true);
+      }
+    });
+
+    test('does not touch the place any more when it was aborted', async () => {
+      const aborting = new AbortController();
+      const body = await store.get('vol/big', undefined, aborting.signal);
+      if (body.readInto === undefined) return;
+      const into = Buffer.alloc(SIZE_BYTES);
+      const reading = body.readInto(into, () => aborting.abort(new Error('enough')));
+      await expect(reading).rejects.toThrow('enough');
+      expect(into.subarray(SIZE_BYTES / 2).every((byte) => byte === 0)).toBe(true);
+    });
+
     test.each([
       [SIZE_BYTES - 1, 2],
       [SIZE_BYTES, 1],
