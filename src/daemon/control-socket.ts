@@ -76,7 +76,23 @@ export class ControlServer implements Startable {
     this.#server.maxConnections = CONNECTIONS_MAX;
   }
 
+  /**
+   * A socket that cannot be made (`/run` may be read-only in a container) costs the command line its
+   * answers, not the user the mount.
+   *
+   * @throws UsageError when the folder belongs to somebody else
+   */
   async start(): Promise<void> {
+    try {
+      await this.#listen();
+    } catch (error) {
+      if (error instanceof UsageError) throw error;
+      const socket = this.#socket;
+      this.#logger.warn({ socket, error: String(error) }, 'no control socket: this mount answers no info, status, warmup and drain');
+    }
+  }
+
+  async #listen(): Promise<void> {
     const dir = path.dirname(this.#socket);
     await mkdir(dir, { recursive: true, mode: 0o700 });
     expectOwn(dir);

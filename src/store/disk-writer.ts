@@ -206,19 +206,21 @@ export class DiskWriter {
     const { path, bytes, sums } = file;
     const { fileMode } = this.#options;
     const fd = await io.openFile(path, { flags: 'wx', mode: fileMode });
-    let isDone = false;
     try {
-      for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
-        const piece = bytes.subarray(at, at + PIECE_BYTES);
-        const writing = io.writeAll(fd, piece, at);
-        // One core checks this piece while another one writes it.
-        sums?.set(unitChecksums(piece), at / CHECKSUM_UNIT_BYTES);
-        await writing;
+      try {
+        for (let at = 0; at < bytes.byteLength; at += PIECE_BYTES) {
+          const piece = bytes.subarray(at, at + PIECE_BYTES);
+          const writing = io.writeAll(fd, piece, at);
+          // One core checks this piece while another one writes it.
+          sums?.set(unitChecksums(piece), at / CHECKSUM_UNIT_BYTES);
+          await writing;
+        }
+      } finally {
+        await io.close(fd);
       }
-      isDone = true;
-    } finally {
-      await io.close(fd);
-      if (!isDone) await this.#removeTemp(io, path);
+    } catch (error) {
+      await this.#removeTemp(io, path);
+      throw error;
     }
   }
 

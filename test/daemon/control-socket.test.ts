@@ -1,7 +1,8 @@
-import { chmod, chown, mkdir, symlink } from 'node:fs/promises';
+import { chmod, chown, mkdir, rmdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { expectOwn } from '../../src/daemon/control-socket.ts';
+import { ControlServer, controlSocketPath, expectOwn } from '../../src/daemon/control-socket.ts';
+import { silentLogger } from '../../src/runtime/logger.ts';
 import { makeTempDir } from '../servers/temp.ts';
 
 describe('the folder of control sockets', () => {
@@ -34,4 +35,20 @@ describe('the folder of control sockets', () => {
     await chown(dir, 65_534, 65_534);
     expect(() => expectOwn(dir)).toThrow(/not a folder of this user/);
   });
+});
+
+test('a socket that cannot be made costs no mount', async () => {
+  const mountpoint = await makeTempDir('control');
+  const socket = controlSocketPath(mountpoint);
+  await mkdir(socket, { recursive: true });
+  const warnings: unknown[] = [];
+  const logger = { ...silentLogger, warn: (fields: object) => void warnings.push(fields) };
+  const server = new ControlServer(mountpoint, () => Promise.resolve({}), logger);
+  try {
+    await server.start();
+    expect(warnings).toMatchObject([{ socket }]);
+  } finally {
+    await rmdir(socket);
+    await server.stop();
+  }
 });

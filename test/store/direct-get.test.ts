@@ -351,6 +351,9 @@ describe('the head of an answer', () => {
     expect(head).toMatchObject({ status: 206, bodyBytes: 12, keepAlive: true });
     expect(head.headers.get('etag')).toBe('"a:b"');
     expect(head.headers.get('x-two')).toBe('a, b');
+    const blanks = ' \t'.repeat(30_000);
+    const odd = parseAnswerHead(`HTTP/1.1 200 OK\r\nX-Odd:${blanks}a${blanks}\u00a0${blanks}`);
+    expect(odd.headers.get('x-odd')).toBe(`a${blanks}\u00a0`);
     expect(parseAnswerHead('HTTP/1.0 200 OK').keepAlive).toBe(false);
     expect(parseAnswerHead('HTTP/1.1 200').bodyBytes).toBeUndefined();
   });
