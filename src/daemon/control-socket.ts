@@ -88,7 +88,10 @@ export class ControlServer implements Startable {
     } catch (error) {
       if (error instanceof UsageError) throw error;
       const socket = this.#socket;
-      this.#logger.warn({ socket, error: String(error) }, 'no control socket: this mount answers no info, status, warmup and drain');
+      this.#logger.warn(
+        { socket, error: String(error) },
+        'no control socket: this mount answers no info, status, warmup and drain',
+      );
     }
   }
 
