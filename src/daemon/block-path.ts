@@ -9,6 +9,9 @@ import { MeshLoader } from '../mesh/mesh-loader.ts';
 import type { StagedBlocks } from '../mesh/stage-source.ts';
 import { Replicator } from '../mesh/replicator.ts';
 import { SharedBlocks } from '../mesh/shared-blocks.ts';
+import { StrayHolders } from '../mesh/stray-holders.ts';
+import type { Membership } from '../peer/block-exchange.ts';
+import type { NodeId } from '../block/node-id.ts';
 import type { LocalCache } from './cache.ts';
 import type { DaemonContext } from './daemon-context.ts';
 import type { CacheConfig, GroupConfig } from './mount-config.ts';
@@ -29,7 +32,7 @@ export function createBlockPath(
   parts: {
     volume: Pick<OpenVolume, 'origin'>;
     cache: LocalCache;
-    group: PeerGroup | undefined;
+    group: (PeerGroup & { readonly membership?: Membership }) | undefined;
     /** New blocks that wait on this node's disks. */
     staged?: StagedBlocks | undefined;
   },
@@ -43,7 +46,12 @@ export function createBlockPath(
   const { replicas } = config.group;
   const metrics = new LoadMetrics(context.metrics);
   const shared = { ...context, metrics };
-  const route = new BlockRoute({ ...shared, origin: volume.origin, staged, group, replicas });
+  const membership = group?.membership;
+  const others = () => membersBeside(group?.ring.self, membership);
+  const strays =
+    membership && group && new StrayHolders({ ...shared, client: group.client, others });
+  const { origin } = volume;
+  const route = new BlockRoute({ ...shared, origin, staged, strays, group, replicas });
   const followers = (key: BlockKey) => route.followers(key);
   const replicator = group && new Replicator({ ...shared, client: group.client, followers });
   const keepInMemory = config.cache.memoryBytes > 0;
@@ -67,4 +75,9 @@ export function createBlockPath(
   });
   const keepsOnDisk = (key: BlockKey) => route.plan(key, 'reader').keepOnDisk;
   return { loader, server, replicator, tiers: { ...tiers, keepsOnDisk } };
+}
+
+function membersBeside(self: NodeId | undefined, membership: Membership | undefined): NodeId[] {
+  const members = membership?.current().members ?? [];
+  return members.map(({ nodeId }) => nodeId).filter((node) => node !== self);
 }

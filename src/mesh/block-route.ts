@@ -12,9 +12,11 @@ import type { LoadMetrics } from './load-metrics.ts';
 import { type OriginBlocks, OriginSource } from './origin-source.ts';
 import { OwnerStanding } from './owner-standing.ts';
 import { type PeerPace, silentMs, slowMs } from './peer-pace.ts';
+import { BlockReadError } from './loader.ts';
 import { type StagedBlocks, StageSource } from './stage-source.ts';
+import type { StrayHolders } from './stray-holders.ts';
 import { type GatheredBlock, type GatherOptions, PeerSource } from './peer-source.ts';
-import { type Asker, planRoute, type RoutePlan, type RouteStep } from './route-plan.ts';
+import { type Asker, peerStep, planRoute, type RoutePlan, type RouteStep } from './route-plan.ts';
 
 /** Former owners that are considered. */
 const FORMER_MAX = 3;
@@ -35,6 +37,8 @@ export interface RouteParts {
   readonly origin: OriginBlocks;
   /** New blocks that wait here to be uploaded; undefined where that does not happen. */
   readonly staged?: StagedBlocks | undefined;
+  /** Looks for blocks that the origin lacks; undefined where nobody can be asked. */
+  readonly strays?: Pick<StrayHolders, 'find'> | undefined;
   /** Undefined outside a cache group. */
   readonly group: PeerGroup | undefined;
   /** Nodes that keep each block (`--replicas`), ≥ 1; all members have the same. */
@@ -161,7 +165,22 @@ export class BlockRoute {
       onSilent: (lost: FillAttempt) => this.#onSilent(lost),
       onHedge: metrics.hedge.bind(metrics),
     };
-    await new FillRace(rules, target, plan.steps).run();
+    try {
+      await new FillRace(rules, target, plan.steps).run();
+    } catch (error) {
+      const stray = await this.#stray(error, target);
+      if (stray === undefined) throw error;
+      const step = peerStep(stray, 'held', 'former');
+      await new FillRace(rules, target, [step]).run().catch((again: unknown) => {
+        throw target.signal.aborted ? again : error;
+      });
+    }
+  }
+
+  /** Who has a block of which the origin knows nothing, and so no byte has come. */
+  async #stray(error: unknown, { key, signal }: RaceTarget): Promise<NodeId | undefined> {
+    const isMissing = error instanceof BlockReadError && error.code === 'missing';
+    return isMissing ? await this.#parts.strays?.find(key, signal) : undefined;
   }
 
   /**

@@ -20,6 +20,8 @@ export type LoadEvent =
   | 'referred'
   | 'staged-read'
   | 'staged-failed'
+  | 'stray-search'
+  | 'stray-found'
   | 'replicated'
   | 'replica-dropped';
 

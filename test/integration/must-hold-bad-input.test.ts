@@ -152,6 +152,12 @@ test.each([
   ['a size', ['--cache-size', 'much'], /--cache-size.*much/],
   ['a choice', ['--fuse-driver', 'magic'], /--fuse-driver.*magic/],
   ['an option that does not exist', ['--write-back'], /--write-back/],
+  ['--writeback on a mount that reads', ['--writeback'], /--read-write/],
+  [
+    'hours that are none',
+    ['--read-write', '--writeback', '--upload-hours', '25-3'],
+    /--upload-hours.*25-3/,
+  ],
   ['peers without a group', ['--peers', '/ip4/127.0.0.1/tcp/1'], /--cache-group/],
   ['a sub-directory that does not exist', ['--subdir', 'not/there'], /not\/there/],
 ])('%s', async (_, options, message) => {

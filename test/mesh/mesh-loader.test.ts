@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type BlockKey, blockIdOf } from '../../src/block/block-key.ts';
 import { toNodeId } from '../../src/block/node-id.ts';
-import { BlockRoute } from '../../src/mesh/block-route.ts';
+import { BlockRoute, type RouteParts } from '../../src/mesh/block-route.ts';
 import { BlockServer } from '../../src/mesh/block-server.ts';
 import { GroupRing } from '../../src/mesh/group-ring.ts';
 import { HotBlocks } from '../../src/mesh/hot-blocks.ts';
@@ -32,6 +32,7 @@ interface SetUp {
   keep?: boolean;
   disk?: DiskTier;
   staged?: StagedBlocks;
+  strays?: RouteParts['strays'];
 }
 
 /** The block waits on this node's disk to be uploaded. */
@@ -76,8 +77,8 @@ function setUp(options: SetUp = {}) {
     metrics: loads,
     logger: silentLogger,
   };
-  const { disk, staged } = options;
-  const route = new BlockRoute({ ...shared, origin, staged, group, replicas: 1 });
+  const { disk, staged, strays } = options;
+  const route = new BlockRoute({ ...shared, origin, staged, strays, group, replicas: 1 });
   const loader = new MeshLoader({
     memory,
     local: new LocalBlocks({ ...shared, memory, disk, leases: LeaseTable.create(4) }),
@@ -358,6 +359,37 @@ describe('a block that waits here to be uploaded', () => {
       expect(whole.from).toBe('origin');
       whole.release();
       expect(origin.calls).toHaveLength(1);
+    }
+  });
+});
+
+describe('a block that the origin does not have', () => {
+  const missing = () => new StoreError('not-found', 'no object x');
+
+  test('comes from whoever else has it', async () => {
+    const find = async () => OTHER;
+    const { loader, origin, peer } = setUp({ owner: 'self', open: false, strays: { find } });
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    await expect.poll(() => origin.calls.length).toBe(1);
+    origin.release(0, missing());
+    await expect.poll(() => peer.calls.length).toBe(1);
+    peer.release(KEY.sizeBytes);
+    const whole = await reading;
+    expect([whole.from, new Uint8Array(whole.bytes)]).toEqual(['peer', bytesOf(KEY)]);
+    whole.release();
+  });
+
+  test('is missing when nobody has it, or who had it has lost it', async () => {
+    for (const found of [undefined, OTHER]) {
+      const find = async () => found;
+      const { loader, origin, peer } = setUp({ owner: 'self', open: false, strays: { find } });
+      const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+      const failure = reading.catch((error: unknown) => error);
+      await expect.poll(() => origin.calls.length).toBe(1);
+      origin.release(0, missing());
+      await expect.poll(() => peer.calls.length).toBe(found === undefined ? 0 : 1);
+      peer.release(0, new PeerError('absent', 'not here'));
+      expect(await failure).toMatchObject({ code: 'missing' });
     }
   });
 });

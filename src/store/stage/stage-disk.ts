@@ -17,6 +17,8 @@ const FOLDERS_KNOWN_MAX = 1024;
 const SPACE_KNOWN_MS = 1_000;
 /** Blocks stop to be staged when less than this part of `--free-space-ratio` is free. As JuiceFS has it. */
 const STAGE_SHARE = 0.5;
+/** The volume's, the cache directory and the one that has it. */
+const FOLDERS_ABOVE = 3;
 /** A disk that has failed gets no new blocks for this long. */
 const REST_MS = 10_000;
 
@@ -74,7 +76,13 @@ export class StageDisk {
   async prepare(): Promise<void> {
     const { base } = this.paths;
     await this.io.makeFolder(base, { recursive: true, mode: this.#folderMode });
-    await this.#syncs.sync(dirname(base));
+    // The folders above may be new, too; one that is not ours to open was there before.
+    for (let folder = base, up = 0; up < FOLDERS_ABOVE; up += 1) {
+      folder = dirname(folder);
+      await this.#syncs.sync(folder).catch((error: unknown) => {
+        if (systemCode(error) !== 'EACCES') throw error;
+      });
+    }
   }
 
   /** @throws the system's error */
