@@ -214,6 +214,7 @@ export class VolumeDump {
       length <= BigInt(CHUNK_BYTES) ? [0] : await meta.scans.chunkIndexes({ ino, length }, signal);
     const chunks: { index: number; slices: unknown[] }[] = [];
     for (const index of indexes.toSorted((a, b) => a - b)) {
+      if (BigInt(index) * BigInt(CHUNK_BYTES) >= length) break;
       const records = await meta.readChunk(ino, index, signal);
       const slices = records.map(({ pos, sliceId, size, off, len }) => ({
         ...{ id: sliceId, pos: pos || undefined, size, off: off || undefined, len },

@@ -80,6 +80,26 @@ function deletingContract(make: MakeVolume): void {
     expect((await bench.sound()).refs.get(`${shared}_3000`)).toBeUndefined();
   });
 
+  it('deletes what was cut off a file before, chunks behind its end, too', async () => {
+    const { bench, upkeep, removed } = await open(make, {}, 1);
+    const ino = await bench.file('f');
+    const sizes = [5000, 4000, 3000, 2000, 1000, 900, 800];
+    const slices: string[] = [];
+    for (const [index, size] of sizes.entries()) {
+      slices.push(`${await bench.write(ino, index * 2 ** 26, size)}_${size}`);
+    }
+    await bench.writer.truncate(ino, 0n, bench.root);
+    const short = await bench.file('short');
+    slices.push(`${await bench.write(short, 0, 700)}_700`);
+    await bench.writer.truncate(short, 0n, bench.root);
+    for (const name of ['f', 'short']) {
+      await bench.writer.unlink({ parent: ROOT_INO, name: text(name) }, bench.root);
+    }
+    await upkeep.runJobs(SIGNAL);
+    expect(removed.toSorted()).toEqual(slices.toSorted());
+    expect((await bench.sound()).chunks.size).toBe(0);
+  });
+
   it('finds what lies far apart in a huge file', async () => {
     const { bench, upkeep, removed } = await open(make, {}, 1);
     const ino = await bench.file('sparse');

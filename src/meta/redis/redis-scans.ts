@@ -26,6 +26,11 @@ const ID = /^[0-9]{1,20}$/;
 /** Fields per HSCAN. */
 const SCAN_COUNT = 1000;
 const LENGTHS_PER_TRIP = 1000;
+/**
+ * Truncation leaves the chunks of what it cuts off, which follow each other, to whoever deletes the file.
+ * (Stock clients only look at those up to its length.) So many are looked for at once.
+ */
+const BEHIND_THE_END = 4;
 /** Longer files are looked through by the names of all keys. */
 const CHUNKS_MAX = 100_000;
 
@@ -55,15 +60,16 @@ export class RedisScans implements MetaScans {
     const count = Number((length + BigInt(CHUNK_BYTES) - 1n) / BigInt(CHUNK_BYTES));
     if (count > CHUNKS_MAX) return this.#scanChunks(ino, signal);
     const found: number[] = [];
-    for (let first = 0; first < count; first += LENGTHS_PER_TRIP) {
-      const size = Math.min(LENGTHS_PER_TRIP, count - first);
+    for (let first = 0; ; ) {
+      const size = Math.min(LENGTHS_PER_TRIP, Math.max(count - first, 0) + BEHIND_THE_END);
       const indexes = Array.from({ length: size }, (_, step) => first + step);
       const lengths = await this.#run('chunkIndexes', signal, (client) =>
         Promise.all(indexes.map((index) => client.llen(this.#keys.chunk(ino, index)))),
       );
       found.push(...indexes.filter((_, at) => (lengths[at] ?? 0) > 0));
+      first += size;
+      if (first > count && lengths.at(-1) === 0) return found;
     }
-    return found;
   }
 
   async unusedSlices(limit: number, signal: AbortSignal): Promise<SliceSize[]> {
