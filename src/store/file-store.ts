@@ -73,6 +73,8 @@ export class FileStore implements ObjectStore {
         } finally {
           await file.close();
         }
+        // Whoever gave it up may delete it, and an object that comes later would stay.
+        signal.throwIfAborted();
         await rename(temp, path);
       } catch (error) {
         await rm(temp, { force: true });

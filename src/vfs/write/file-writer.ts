@@ -259,8 +259,10 @@ export class FileWriter {
     const error = cause instanceof Error ? cause.message : String(cause);
     logger.error({ ino: String(this.ino), bytes, error }, 'written data was lost');
     const reason = new WriteAbortedError('aborted', `${what}: an earlier write was lost`);
+    // Where only the commit was refused, the object store answers soon.
+    const underWay = cause instanceof FsError ? 'wait' : 'end';
     for (const slice of slices) {
-      if (!this.#unsure.includes(slice)) slice.abort(reason);
+      if (!this.#unsure.includes(slice)) slice.abort(reason, underWay);
       giveBack(slice);
     }
     files.gaveUp(this.file);

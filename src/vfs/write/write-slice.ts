@@ -145,11 +145,16 @@ export class WriteSlice {
     for (const buffer of buffers) if (buffer !== undefined) this.#parts.buffers.give(buffer);
   }
 
-  /** Ends what is under way and takes back what is in the object store: nobody will read it. */
-  abort(reason: Error): void {
+  /**
+   * Takes back what is in the object store, as nobody will read it, and begins to store nothing more.
+   *
+   * @param underWay - `end` interrupts what is being stored, which may then arrive after it was taken back;
+   *   `wait` takes it back when it has arrived
+   */
+  abort(reason: Error, underWay: 'end' | 'wait'): void {
     this.#frozen = true;
     this.#failure ??= reason;
-    this.#aborting.abort(reason);
+    if (underWay === 'end') this.#aborting.abort(reason);
     if (!this.#uploaded) {
       this.#settle();
       return;

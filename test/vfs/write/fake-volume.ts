@@ -6,6 +6,7 @@ import { MetaError, type MetaReader } from '../../../src/meta/engine.ts';
 import type { Committed, DataWriter, SliceCommit } from '../../../src/meta/writer.ts';
 import { type Attr, FileType, type Timespec } from '../../../src/posix/attr.ts';
 import { type Ino, toIno } from '../../../src/posix/ino.ts';
+import { abortable } from '../../../src/runtime/abortable.ts';
 
 const CHUNK_BYTES = 2 ** 26;
 const TIME = { seconds: 1, nanoseconds: 0 };
@@ -41,12 +42,8 @@ export class FakeVolume {
   }
 
   readonly blocks: BlockSink = {
-    put: async (key, plain) => {
-      await this.onPut(key);
-      if (plain.byteLength !== key.sizeBytes) this.problems.push('a block of another length');
-      if (this.objects.has(blockIdOf(key))) this.problems.push('a block was stored twice');
-      this.objects.set(blockIdOf(key), Uint8Array.from(plain));
-    },
+    // Whoever gives up does not wait for it, and it arrives all the same.
+    put: (key, plain, signal) => abortable(this.#store(key, plain), signal),
     discard: (keys) => {
       for (const key of keys) this.objects.delete(blockIdOf(key));
     },
@@ -83,6 +80,13 @@ export class FakeVolume {
       }
     }
     return whole;
+  }
+
+  async #store(key: BlockKey, plain: Uint8Array): Promise<void> {
+    await this.onPut(key);
+    if (plain.byteLength !== key.sizeBytes) this.problems.push('a block of another length');
+    if (this.objects.has(blockIdOf(key))) this.problems.push('a block was stored twice');
+    this.objects.set(blockIdOf(key), Uint8Array.from(plain));
   }
 
   async #commit(commits: readonly SliceCommit[], mtime: Timespec): Promise<Committed> {

@@ -216,6 +216,21 @@ describe('metadata that fails', () => {
     expect([...volume.objects.keys()]).toEqual([]);
   });
 
+  test('takes back what was under way when a commit was refused, when it has arrived', async () => {
+    const { volume, writers, writer, file, clock } = setUp();
+    const late = Promise.withResolvers<void>();
+    volume.onPut = ({ sliceId }) => (sliceId === 2n ? late.promise : Promise.resolve());
+    volume.onCommit = () => Promise.reject(new FsError('EDQUOT'));
+    await writer.write(0, new Uint8Array(BLOCK), signal);
+    await writer.write(10 * BLOCK, new Uint8Array(BLOCK), signal);
+    await expect(writers.flush(FILE_INO, signal)).rejects.toMatchObject({ code: 'EDQUOT' });
+    expect(file.pending).toBeUndefined();
+    await clock.advance(1);
+    late.resolve();
+    await clock.advance(1);
+    expect([...volume.objects.keys()]).toEqual([]);
+  });
+
   test('is waited for while it is away', async () => {
     const { volume, writers, writer, clock, metrics } = setUp();
     let failures = 5;
