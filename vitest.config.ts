@@ -49,6 +49,7 @@ const BESIDE_OTHERS = [
   'writing-calls',
   'writing-crash',
   'writing-interop',
+  'writing-mixed',
   'writing-nodes',
   'writing-random',
 ].map((name) => `test/integration/${name}.test.ts`);
