@@ -29,8 +29,10 @@ const LOOK_MS = 50;
 const LIMIT_MS = 60_000;
 /** A group that has been there for a while: news has made its rounds. */
 const SETTLE_MS = 5_000;
-/** Nodes that join, and nodes that die, one after the other: each by its own chance. */
+/** Nodes that join, that die, and that come back, one after the other: each by its own chance. */
 const CHANGES = 5;
+/** How long somebody is cut off beyond the moment at which all have passed it over. */
+const AWAY_MS = 10_000;
 
 /** How a group follows changes, and what that costs. */
 export interface GroupScale {
@@ -39,6 +41,11 @@ export interface GroupScale {
   readonly joinMs: number;
   /** From the death of a node until all have passed it over; the longest of five. */
   readonly deathMs: number;
+  /**
+   * From the moment at which a machine that was cut off for more than ten seconds reaches the others again
+   * until it and all others have each other in their rings; the longest of five.
+   */
+  readonly returnMs: number;
   /** At rest, of one node: what it sends, questions and answers. */
   readonly restBytesPerSecond: number;
   readonly restMessagesPerSecond: number;
@@ -49,7 +56,8 @@ interface Seat {
   readonly member: Member;
   readonly membership: GroupMembership;
   handler: GossipHandler | undefined;
-  isDead: boolean;
+  /** Neither heard nor hearing: dead, or cut off. */
+  isAway: boolean;
 }
 
 /** Real memberships, one for each node, on one clock; their messages are handed over, and counted. */
@@ -68,23 +76,24 @@ export class GroupScaleRun {
   /** @throws Error when the group does not come to agree */
   async run(): Promise<GroupScale> {
     const seats = Array.from({ length: this.#size }, (_, number) => this.#seat(number, undefined));
-    const records: MemberRecord[] = seats.map(({ member }) => ({
-      member,
-      incarnation: 1,
-      state: 'alive',
-    }));
     await this.#do(Promise.all(seats.map(({ membership }) => membership.start())));
+    // So far each knows itself only.
+    const records = seats.flatMap(({ membership }) => membership.roster());
     for (const seat of seats) this.#introduce(seat, records);
     await this.#do(this.#world.sleep(SETTLE_MS));
     const rest = await this.#rest();
-    let [joinMs, deathMs] = [0, 0];
+    let [joinMs, deathMs, returnMs] = [0, 0, 0];
     // Half of a small group stays as it was: those whom newcomers ask.
     const changes = Math.min(CHANGES, this.#size >> 1);
     for (let change = 0; change < changes; change += 1) {
-      joinMs = Math.max(joinMs, await this.#join(this.#size + change, seats[change] as Seat));
-      deathMs = Math.max(deathMs, await this.#death(seats.at(-1 - change) as Seat));
+      const [asked, victim] = [seats[change] as Seat, seats.at(-1 - change) as Seat];
+      joinMs = Math.max(joinMs, await this.#join(this.#size + change, asked));
+      deathMs = Math.max(deathMs, await this.#silence(victim));
+      returnMs = Math.max(returnMs, await this.#return(victim));
+      deathMs = Math.max(deathMs, await this.#silence(victim));
+      await this.#bury(victim);
     }
-    return { nodes: this.#size, joinMs, deathMs, ...rest };
+    return { nodes: this.#size, joinMs, deathMs, returnMs, ...rest };
   }
 
   /** @returns until all nodes have the new one in their ring */
@@ -98,17 +107,32 @@ export class GroupScaleRun {
     return tookMs;
   }
 
-  /** @returns until all nodes have passed the dead one over */
-  async #death(victim: Seat): Promise<number> {
-    victim.isDead = true;
+  /** @returns until all others have passed the node over */
+  async #silence(victim: Seat): Promise<number> {
+    victim.isAway = true;
     const { nodeId } = victim.member;
-    const tookMs = await this.#until(Promise.resolve(), ({ members }) =>
+    return await this.#until(Promise.resolve(), ({ members }) =>
       members.every((member) => member.nodeId !== nodeId),
     );
-    this.#seats.delete(nodeId);
-    await this.#do(victim.membership.stop());
+  }
+
+  /** @returns until the node that was cut off and all others have each other in their rings */
+  async #return(victim: Seat): Promise<number> {
+    await this.#do(this.#world.sleep(AWAY_MS));
+    victim.isAway = false;
+    const tookMs = await this.#until(
+      Promise.resolve(),
+      ({ members }) => members.length === this.#seats.size,
+    );
     await this.#do(this.#world.sleep(SETTLE_MS));
     return tookMs;
+  }
+
+  /** A node that is away does not come back. */
+  async #bury(victim: Seat): Promise<void> {
+    this.#seats.delete(victim.member.nodeId);
+    await this.#do(victim.membership.stop());
+    await this.#do(this.#world.sleep(SETTLE_MS));
   }
 
   /** Everybody knows everybody: a group that has been there for a while. */
@@ -140,7 +164,7 @@ export class GroupScaleRun {
     isSeen: (view: ReturnType<GroupMembership['current']>) => boolean,
   ): Promise<number> {
     const sinceMs = this.#world.nowMs;
-    const seats = [...this.#seats.values()].filter(({ isDead }) => !isDead);
+    const seats = [...this.#seats.values()].filter(({ isAway }) => !isAway);
     // Views are never changed: each is looked at once.
     const known = new WeakMap<object, boolean>();
     const isSeenBy = ({ membership }: Seat) => {
@@ -173,7 +197,7 @@ export class GroupScaleRun {
     const nodeId = nodeIdOf(number);
     const addresses = [`/ip4/10.${number >> 16}.${(number >> 8) & 255}.${number & 255}/tcp/4001`];
     const member: Member = { nodeId, addresses, weight: 100, startedAtMs: 1 };
-    const seat: Omit<Seat, 'membership'> = { number, member, handler: undefined, isDead: false };
+    const seat: Omit<Seat, 'membership'> = { number, member, handler: undefined, isAway: false };
     const membership = new GroupMembership({
       self: () => member,
       link: this.#link(seat as Seat, time),
@@ -202,7 +226,7 @@ export class GroupScaleRun {
       withDeadline(time, { what: 'a message', ...options }, async (signal) => {
         await this.#world.sleep(LATENCY_MS);
         const other = this.#seatOf(to);
-        if (other === undefined || other.isDead || seat.isDead) await never(signal);
+        if (other === undefined || other.isAway || seat.isAway) await never(signal);
         const reply = await answer(other as Seat);
         await this.#world.sleep(LATENCY_MS);
         return { from: (other as Seat).member.nodeId, reply };

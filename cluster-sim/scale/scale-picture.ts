@@ -25,8 +25,8 @@ const SECONDS_HIGH = 4;
 /** The table as Markdown. */
 export function scaleTable(rows: readonly ScaleRow[]): string {
   const head = [
-    '| nodes | fullest node, of its share | a join moves, of its share | seen by all: join | seen by all: death | at rest, per node | warm-up of 1,000 blocks, of who asks | job start: from the origin alone | with the group | bytes from the origin |',
-    '| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |',
+    '| nodes | fullest node, of its share | a join moves, of its share | seen by all: join | seen by all: death | seen by all: return | at rest, per node | warm-up of 1,000 blocks, of who asks | job start: from the origin alone | with the group | bytes from the origin |',
+    '| --: | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |',
   ];
   const lines = rows.map(({ nodes, ring, group, warmUp, job }) => {
     const cells = [
@@ -35,6 +35,7 @@ export function scaleTable(rows: readonly ScaleRow[]): string {
       ring.movedOverShare.toFixed(3),
       `${(group.joinMs / 1000).toFixed(2)} s`,
       `${(group.deathMs / 1000).toFixed(2)} s`,
+      `${(group.returnMs / 1000).toFixed(2)} s`,
       restText(group),
       warmUpText(warmUp),
       `${(job.aloneMs / 1000).toFixed(1)} s`,

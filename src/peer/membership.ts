@@ -12,7 +12,7 @@ import { FailureDetector } from './gossip/failure-detector.ts';
 import { Gossip } from './gossip/gossip.ts';
 import type { GossipHandler, GossipLink } from './gossip/gossip-link.ts';
 import type { GossipMessage, ProbeQuestion } from './gossip/gossip-message.ts';
-import type { MemberRecord } from './gossip/member-record.ts';
+import { isPresent, type MemberNews, type MemberRecord } from './gossip/member-record.ts';
 import { MemberTable } from './gossip/member-table.ts';
 import { ViewKeeper } from './gossip/view-keeper.ts';
 import type { HealthBook, PeerState } from './peer-health.ts';
@@ -86,11 +86,19 @@ export class GroupMembership implements Membership {
       onHeard: (node) => this.#detector.heard(node),
       onSilent: (node) => void this.#detector.look(node),
     });
-    const onDoubt = () => this.#views.refresh();
-    this.#detector = new FailureDetector({ ...shared, gossip: this.#gossip, onDoubt });
+    this.#detector = new FailureDetector({
+      ...shared,
+      gossip: this.#gossip,
+      watched: () => this.#views.follower,
+      onDoubt: (node) => this.#views.refresh([node]),
+    });
     const peers = options.peers.map(toMultiaddr);
     this.#bootstrap = new Bootstrap({ ...shared, gossip: this.#gossip, peers });
     const isDoubted = (node: NodeId) => this.#detector.isDoubted(node);
+    options.book.follow((node) => {
+      const record = table.get(node);
+      return record !== undefined && isPresent(record) ? record.member.addresses : undefined;
+    });
     this.#views = new ViewKeeper({ self: this.#self, table, isDoubted });
     this.#views.subscribe(({ members }) => options.metrics.members.set(members.length));
     options.link.handle({
@@ -126,6 +134,8 @@ export class GroupMembership implements Membership {
     this.#running = true;
     logger.info({ node: this.#self }, 'this node joins the group');
     this.#speak(clock.wallMs());
+    // Doubts of before have ended with the last `stop`.
+    this.#views.refresh(this.#table.present().map(({ member }) => member.nodeId));
     metrics.members.set(this.#views.view.members.length);
     this.#arm();
     const options = { what: 'joining the group', timeoutMs: JOIN_TIMEOUT_MS, signal };
@@ -190,7 +200,7 @@ export class GroupMembership implements Membership {
   #speak(incarnation: number, joinedMs?: number): void {
     const higher = Math.max(Math.floor(incarnation), this.#own().incarnation + 1);
     this.#gossip.announce({ member: this.#options.self(), incarnation: higher, state: 'alive' });
-    this.#views.refresh(joinedMs);
+    this.#views.refresh([this.#self], joinedMs);
   }
 
   /** Somebody takes us for gone, or for who we were before a restart. */
@@ -215,24 +225,23 @@ export class GroupMembership implements Membership {
     return this.#detector.probe(question);
   }
 
-  #onNews(news: readonly MemberRecord[]): void {
-    const { book, logger, clock } = this.#options;
-    const { members, suspected = [] } = this.#views.view;
-    const before = new Map([...members, ...suspected].map((member) => [member.nodeId, member]));
-    for (const { member, state } of news) {
-      const { nodeId, addresses, weight, startedAtMs } = member;
-      const known = before.get(nodeId);
+  #onNews(news: readonly MemberNews[]): void {
+    const { logger, clock } = this.#options;
+    for (const { record, before } of news) {
+      const { member, state } = record;
+      const { nodeId, weight, startedAtMs } = member;
       logger.info({ peer: nodeId, state, weight }, 'news of a member');
-      const isPresent = state === 'alive' || state === 'suspect';
-      if (isPresent) book.set(nodeId, addresses);
-      else book.delete(nodeId);
+      const known = before !== undefined && isPresent(before) ? before.member : undefined;
       const isAnew = known !== undefined && known.startedAtMs !== startedAtMs;
-      if (isAnew || !isPresent) this.#options.onGone(nodeId);
+      if (isAnew || !isPresent(record)) this.#options.onGone(nodeId);
     }
-    this.#detector.note(news);
+    this.#detector.note(news.map(({ record }) => record));
     // Until now we were alone; what we own from here on others have had.
     const joinedMs = this.#views.view.joinedMs ?? clock.nowMs();
-    this.#views.refresh(joinedMs);
+    this.#views.refresh(
+      news.map(({ record }) => record.member.nodeId),
+      joinedMs,
+    );
   }
 
   #arm(): void {

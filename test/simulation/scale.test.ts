@@ -6,11 +6,13 @@ import { WarmUpRun } from '../../cluster-sim/scale/warm-up-scale.ts';
 const SEED = 1;
 const NODES = 16;
 
-it('a group sees who joins and who dies within seconds, and costs little at rest', async () => {
+it('a group sees who joins, who falls silent and who is back within seconds, and costs little at rest', async () => {
   const group = await new GroupScaleRun(NODES, SEED).run();
   expect(group.joinMs).toBeGreaterThan(0);
   expect(group.joinMs).toBeLessThanOrEqual(1_000);
-  expect(group.deathMs).toBeLessThanOrEqual(10_000);
+  expect(group.deathMs).toBeLessThanOrEqual(5_000);
+  expect(group.returnMs).toBeGreaterThan(0);
+  expect(group.returnMs).toBeLessThanOrEqual(5_000);
   expect(group.restBytesPerSecond).toBeLessThanOrEqual(2_000);
 });
 

@@ -44,8 +44,10 @@ export interface FailureDetectorParts {
   readonly metrics: PeerMetrics;
   readonly logger: Logger;
   readonly signal: () => AbortSignal;
-  /** Whom this node passes over has changed. */
-  readonly onDoubt: () => void;
+  /** The one member that this node asks again and again; undefined when it is alone. */
+  readonly watched: () => NodeId | undefined;
+  /** Whether this node passes a member over has changed. */
+  readonly onDoubt: (node: NodeId) => void;
 }
 
 /** How a member took a question. */
@@ -57,6 +59,9 @@ type PingResult = 'answered' | 'silent' | 'stalled';
  * A member that does not answer is passed over by this node at once, and asked again, by this node
  * and by a few others. Only when none of them reaches it, it is suspected for all to know; it then
  * has half a minute to object. Who alone cannot reach it passes it over alone.
+ *
+ * Each second a node asks one member by turns, which tells where tables differ, and the one that it
+ * watches: so each is asked by somebody each second, and not only on average.
  */
 export class FailureDetector {
   readonly #parts: FailureDetectorParts;
@@ -85,7 +90,7 @@ export class FailureDetector {
     if (node === self || table.get(node)?.state !== 'alive' || !this.#doubts.begin(node)) return;
     metrics.suspicions.add();
     logger.warn({ peer: node }, 'a member does not answer and is passed over');
-    onDoubt();
+    onDoubt(node);
     this.#verify(node);
   }
 
@@ -99,7 +104,7 @@ export class FailureDetector {
   heard(node: NodeId): void {
     if (!this.#doubts.heard(node)) return;
     this.#parts.logger.info({ peer: node }, 'a member answers again');
-    this.#parts.onDoubt();
+    this.#parts.onDoubt(node);
     this.#doubts.hurry();
   }
 
@@ -124,8 +129,10 @@ export class FailureDetector {
       logger.warn({ peer: dead.member.nodeId }, 'a suspected member is taken for dead');
       gossip.announce(dead);
     }
+    const watched = this.#parts.watched();
     const next = this.#next();
-    if (next !== undefined) void this.look(next);
+    if (watched !== undefined) void this.look(watched);
+    if (next !== undefined && next !== watched) void this.look(next);
     this.#revive();
   }
 

@@ -8,7 +8,7 @@ import type { ControlTarget } from '../control-plane.ts';
 import type { PeerMetrics } from '../peer-metrics.ts';
 import type { GossipLink } from './gossip-link.ts';
 import { type GossipMessage, RecordRoom } from './gossip-message.ts';
-import { isPresent, type MemberRecord, saysTheSame } from './member-record.ts';
+import { isPresent, type MemberNews, type MemberRecord, saysTheSame } from './member-record.ts';
 import type { MemberTable } from './member-table.ts';
 import { Rumours } from './rumours.ts';
 
@@ -52,7 +52,7 @@ export interface GossipParts {
   /** Others have a view of this number; `isSame`: of the same members. */
   readonly onEpoch: (epoch: number, isSame: boolean) => void;
   /** Records have changed. Not called for our own. */
-  readonly onNews: (news: readonly MemberRecord[]) => void;
+  readonly onNews: (news: readonly MemberNews[]) => void;
   /** Somebody says of ourselves what is not true any more. */
   readonly onSelf: (record: MemberRecord) => void;
   /** A member has spoken to us: it lives, and reaches us. */
@@ -89,9 +89,10 @@ export class Gossip {
   /** Takes in what this node has found out by itself, or says of itself, and spreads it. */
   announce(record: MemberRecord): void {
     const { table, self, onNews, random } = this.#parts;
-    if (!table.apply(record)) return;
+    const news = table.apply(record);
+    if (news === undefined) return;
     this.#addRumour(record);
-    if (record.member.nodeId !== self) onNews([record]);
+    if (record.member.nodeId !== self) onNews([news]);
     this.#arm(random.below(GATHER_MS));
   }
 
@@ -210,7 +211,7 @@ export class Gossip {
   /** @returns whether there is anything to tell */
   #take(records: readonly MemberRecord[]): boolean {
     const { table, self, onNews, onSelf } = this.#parts;
-    const news: MemberRecord[] = [];
+    const news: MemberNews[] = [];
     for (const record of records) {
       const isOwn = record.member.nodeId === self;
       const own = isOwn ? table.get(self) : undefined;
@@ -218,12 +219,13 @@ export class Gossip {
         onSelf(record);
         continue;
       }
-      if (!table.apply(record)) {
+      const told = table.apply(record);
+      if (told === undefined) {
         if (table.isFull && table.get(record.member.nodeId) === undefined) this.#leaveOut(record);
         continue;
       }
       this.#addRumour(record);
-      if (!isOwn) news.push(record);
+      if (!isOwn) news.push(told);
     }
     if (news.length > 0) onNews(news);
     return this.#rumours.size > 0;

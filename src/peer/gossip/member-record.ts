@@ -21,6 +21,13 @@ export interface MemberRecord {
   readonly state: MemberState;
 }
 
+/** What has become known of a member. */
+export interface MemberNews {
+  readonly record: MemberRecord;
+  /** What was known of it before. */
+  readonly before: MemberRecord | undefined;
+}
+
 /** Hash of records, in two halves; all nodes with equal records have equal ones. */
 export interface RecordHash {
   readonly low: number;

@@ -5,6 +5,7 @@ import type { Random } from '../../runtime/random.ts';
 import {
   hashRecord,
   isPresent,
+  type MemberNews,
   type MemberRecord,
   type RecordHash,
   supersedes,
@@ -18,28 +19,22 @@ export const MEMBERS_MAX = 8192;
  */
 export const BUCKETS = 64;
 
-interface Entry {
-  record: MemberRecord;
-  hash: RecordHash;
-  readonly bucket: number;
-  /** Its place among those present; -1 when it is gone. */
-  place: number;
-}
-
 /**
  * All that a node knows of the members, itself included. Pure bookkeeping: merging records in any
  * order gives the same table (see {@link supersedes}), and its hash tells whether two are the same.
  */
 export class MemberTable {
-  readonly #entries = new Map<NodeId, Entry>();
-  readonly #present: Entry[] = [];
+  readonly #records = new Map<NodeId, MemberRecord>();
+  /** Those present, by bucket, in no order. */
+  readonly #present = Array.from({ length: BUCKETS }, (): MemberRecord[] => []);
   readonly #buckets = new Uint32Array(BUCKETS);
+  #presentCount = 0;
   #low = 0;
   #high = 0;
 
   /** Members that have a place in the ring: alive and suspected ones. */
   get presentCount(): number {
-    return this.#present.length;
+    return this.#presentCount;
   }
 
   /** Over all members present. Those that are gone are forgotten at different times. */
@@ -54,26 +49,26 @@ export class MemberTable {
 
   /** Whether no further member is taken in. */
   get isFull(): boolean {
-    return this.#entries.size >= MEMBERS_MAX;
+    return this.#records.size >= MEMBERS_MAX;
   }
 
   get(node: NodeId): MemberRecord | undefined {
-    return this.#entries.get(node)?.record;
+    return this.#records.get(node);
   }
 
   /** All records, of gone members too. */
-  *records(): Generator<MemberRecord> {
-    for (const { record } of this.#entries.values()) yield record;
+  records(): Iterable<MemberRecord> {
+    return this.#records.values();
   }
 
   /** Records of members that are present. */
   present(): MemberRecord[] {
-    return this.#present.map(({ record }) => record);
+    return this.#present.flat();
   }
 
-  /** Records of the members present in a bucket. */
-  inBucket(bucket: number): MemberRecord[] {
-    return this.#present.filter((entry) => entry.bucket === bucket).map(({ record }) => record);
+  /** Records of the members present in a bucket; valid until the table changes. */
+  inBucket(bucket: number): readonly MemberRecord[] {
+    return this.#present[bucket] as MemberRecord[];
   }
 
   /** Buckets whose hash is another one. @param hashes - {@link BUCKETS} of them */
@@ -85,8 +80,8 @@ export class MemberTable {
   pick(count: number, random: Random, isWanted: (record: MemberRecord) => boolean): MemberRecord[] {
     const picked = new Set<MemberRecord>();
     // Drawing at random is cheap while most are wanted; else all are looked at.
-    for (let draw = 0; draw < 4 * count && this.#present.length > 0; draw += 1) {
-      const { record } = this.#present[random.below(this.#present.length)] as Entry;
+    for (let draw = 0; draw < 4 * count && this.#presentCount > 0; draw += 1) {
+      const record = this.#presentAt(random.below(this.#presentCount));
       if (isWanted(record)) picked.add(record);
       if (picked.size === count) return [...picked];
     }
@@ -97,50 +92,57 @@ export class MemberTable {
     return [...picked];
   }
 
-  /** Merges a record. @returns whether it was news */
-  apply(record: MemberRecord): boolean {
+  /** Merges a record. @returns what was known before, when it is news */
+  apply(record: MemberRecord): MemberNews | undefined {
     const { nodeId } = record.member;
-    const entry = this.#entries.get(nodeId);
-    if (entry !== undefined) {
-      if (!supersedes(record, entry.record)) return false;
-      this.#count(entry, -1);
-      entry.record = record;
-      entry.hash = hashRecord(record);
-      this.#count(entry, 1);
-      return true;
-    }
-    if (this.isFull) return false;
+    const before = this.#records.get(nodeId);
+    if (before === undefined ? this.isFull : !supersedes(record, before)) return undefined;
     const bucket = hashText(nodeId, 0) % BUCKETS;
-    const added: Entry = { record, hash: hashRecord(record), bucket, place: -1 };
-    this.#entries.set(nodeId, added);
-    this.#count(added, 1);
-    return true;
+    if (before !== undefined && isPresent(before)) this.#remove(before, bucket);
+    this.#records.set(nodeId, record);
+    if (isPresent(record)) this.#add(record, bucket);
+    return { record, before };
   }
 
   /** Forgets a member that is gone. */
   forget(node: NodeId): void {
-    const entry = this.#entries.get(node);
-    if (entry === undefined) return;
-    assert(!isPresent(entry.record), 'a member that is present is forgotten');
-    this.#entries.delete(node);
+    const record = this.#records.get(node);
+    if (record === undefined) return;
+    assert(!isPresent(record), 'a member that is present is forgotten');
+    this.#records.delete(node);
   }
 
-  #count(entry: Entry, sign: 1 | -1): void {
-    if (!isPresent(entry.record)) return;
-    const { hash, bucket } = entry;
-    // XOR: adding and taking away are the same, in any order.
-    this.#low = (this.#low ^ hash.low) >>> 0;
-    this.#high = (this.#high ^ hash.high) >>> 0;
-    this.#buckets[bucket] = (this.#buckets[bucket] as number) ^ hash.low;
-    if (sign === 1) {
-      entry.place = this.#present.push(entry) - 1;
-      return;
+  /** @param place - of those present, one bucket after the other; below {@link presentCount} */
+  #presentAt(place: number): MemberRecord {
+    let left = place;
+    for (const members of this.#present) {
+      const record = members[left];
+      if (record !== undefined) return record;
+      left -= members.length;
     }
-    const last = this.#present.pop() as Entry;
-    if (last !== entry) {
-      this.#present[entry.place] = last;
-      last.place = entry.place;
-    }
-    entry.place = -1;
+    throw new assert.AssertionError({ message: `no ${place} of ${this.#presentCount} members` });
+  }
+
+  #add(record: MemberRecord, bucket: number): void {
+    (this.#present[bucket] as MemberRecord[]).push(record);
+    this.#presentCount += 1;
+    this.#mix(record, bucket);
+  }
+
+  #remove(record: MemberRecord, bucket: number): void {
+    const members = this.#present[bucket] as MemberRecord[];
+    const place = members.indexOf(record);
+    const last = members.pop() as MemberRecord;
+    if (last !== record) members[place] = last;
+    this.#presentCount -= 1;
+    this.#mix(record, bucket);
+  }
+
+  /** XOR: adding and taking away are the same, in any order. Hashes are not kept: changes are rare. */
+  #mix(record: MemberRecord, bucket: number): void {
+    const { low, high } = hashRecord(record);
+    this.#low = (this.#low ^ low) >>> 0;
+    this.#high = (this.#high ^ high) >>> 0;
+    this.#buckets[bucket] = (this.#buckets[bucket] as number) ^ low;
   }
 }

@@ -32,9 +32,10 @@ export class Rumours {
    * @param members - of the group
    */
   take(most: number, members: number): MemberRecord[] {
+    if (this.size === 0) return [];
     const limit = TELLINGS_LEAST + Math.ceil(TELLINGS_PER_DOUBLING * Math.log2(members + 1));
-    const fresh = [...this.#fresh.values()].slice(0, most).map((record) => ({ record, count: 0 }));
-    const again = [...this.#told.values()].slice(0, most - fresh.length);
+    const fresh = Array.from(this.#fresh.values().take(most), (record) => ({ record, count: 0 }));
+    const again = [...this.#told.values().take(most - fresh.length)];
     for (const { record, count } of [...fresh, ...again]) {
       const { nodeId } = record.member;
       this.#fresh.delete(nodeId);

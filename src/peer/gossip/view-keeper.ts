@@ -1,14 +1,23 @@
 import type { NodeId } from '../../block/node-id.ts';
 import type { GroupView, Member } from '../block-exchange.ts';
 import { EPOCH_MAX } from './gossip-message.ts';
-import type { MemberRecord } from './member-record.ts';
+import { isPresent } from './member-record.ts';
 import type { MemberTable } from './member-table.ts';
+import { followerOf, type SortedMembers, withChanges } from './sorted-members.ts';
 
 /**
  * A higher number is taken for this one: whoever says it, by a bug, must not bring all others to where
  * they can count no further.
  */
 const HEARD_MAX = EPOCH_MAX - 2 ** 32;
+
+const NOBODY: SortedMembers = [];
+
+/** Those that answer, and those that do not at present. */
+interface Lists {
+  readonly members: SortedMembers;
+  readonly suspected: SortedMembers;
+}
 
 /**
  * The group as this node sees it, from what all know and its own doubts.
@@ -24,7 +33,6 @@ export class ViewKeeper {
   readonly #subscribers = new Set<(view: GroupView) => void>();
   #view: GroupView;
   #heardEpoch = 0;
-  #order: readonly NodeId[] = [];
 
   /** @param parts - `isDoubted`: whether this node passes a member over */
   constructor(parts: {
@@ -35,11 +43,20 @@ export class ViewKeeper {
     this.#self = parts.self;
     this.#table = parts.table;
     this.#isDoubted = parts.isDoubted;
-    this.#view = { epoch: 1, ...this.#look() };
+    const nodes = parts.table.present().map(({ member }) => member.nodeId);
+    this.#view = viewOf(this.#look(nodes, { members: NOBODY, suspected: NOBODY }), 1);
   }
 
   get view(): GroupView {
     return this.#view;
+  }
+
+  /**
+   * The next member in the order of names, of those that this node counts on. Where all know the same, each
+   * member follows one other.
+   */
+  get follower(): NodeId | undefined {
+    return followerOf(this.#view.members, this.#self);
   }
 
   /** Calls `onChange` after each change of the view; the function returned ends it. */
@@ -56,50 +73,39 @@ export class ViewKeeper {
     if (isSame && heard > this.#view.epoch) this.#view = { ...this.#view, epoch: heard };
   }
 
-  /** Looks at the table again. @param joinedMs - since when the group counts on us, if that is new */
-  refresh(joinedMs = this.#view.joinedMs): void {
-    const next = this.#look();
-    const isAlone = next.members.length + (next.suspected?.length ?? 0) <= 1;
+  /**
+   * Looks at some members again.
+   *
+   * @param nodes - of whom what is known, or our doubt, has changed
+   * @param joinedMs - since when the group counts on us, if that is new
+   */
+  refresh(nodes: Iterable<NodeId>, joinedMs = this.#view.joinedMs): void {
+    const { members, suspected = NOBODY } = this.#view;
+    const next = this.#look(nodes, { members, suspected });
+    const isAlone = next.members.length + next.suspected.length <= 1;
     const since = isAlone ? undefined : joinedMs;
-    const { members, suspected } = this.#view;
-    const isSame = isSameList(next.members, members) && isSameList(next.suspected, suspected);
+    const isSame = next.members === members && next.suspected === suspected;
     if (isSame && since === this.#view.joinedMs) return;
     const epoch = Math.max(this.#view.epoch, this.#heardEpoch) + (isSame ? 0 : 1);
-    this.#view = { epoch, ...next, joinedMs: since };
+    this.#view = viewOf(next, epoch, since);
     for (const onChange of this.#subscribers) onChange(this.#view);
   }
 
-  #look(): Pick<GroupView, 'members' | 'suspected'> {
-    const members: Member[] = [];
-    const suspected: Member[] = [];
-    for (const { member, state } of this.#sorted()) {
-      const isAway = state === 'suspect' || this.#isDoubted(member.nodeId);
-      (isAway && member.nodeId !== this.#self ? suspected : members).push(member);
+  #look(nodes: Iterable<NodeId>, { members, suspected }: Lists): Lists {
+    const up = new Map<NodeId, Member | undefined>();
+    const away = new Map<NodeId, Member | undefined>();
+    for (const node of nodes) {
+      const record = this.#table.get(node);
+      const member = record !== undefined && isPresent(record) ? record.member : undefined;
+      const isAway = node !== this.#self && (record?.state === 'suspect' || this.#isDoubted(node));
+      up.set(node, isAway ? undefined : member);
+      away.set(node, isAway ? member : undefined);
     }
-    return suspected.length === 0 ? { members } : { members, suspected };
-  }
-
-  /** By node id in plain code unit order, so that all nodes list their members alike. */
-  #sorted(): MemberRecord[] {
-    const rest = new Map(this.#table.present().map((record) => [record.member.nodeId, record]));
-    const sorted: MemberRecord[] = [];
-    // In the order of last time, which leaves little to be sorted.
-    for (const node of this.#order) {
-      const record = rest.get(node);
-      if (record === undefined) continue;
-      rest.delete(node);
-      sorted.push(record);
-    }
-    if (rest.size > 0) {
-      sorted.push(...rest.values());
-      sorted.sort((a, b) => (a.member.nodeId < b.member.nodeId ? -1 : 1));
-    }
-    this.#order = sorted.map(({ member }) => member.nodeId);
-    return sorted;
+    return { members: withChanges(members, up), suspected: withChanges(suspected, away) };
   }
 }
 
-/** Members are never changed: a member that says something new of itself is another object. */
-function isSameList(one: readonly Member[] = [], other: readonly Member[] = []): boolean {
-  return one.length === other.length && one.every((member, at) => member === other[at]);
+function viewOf({ members, suspected }: Lists, epoch: number, joinedMs?: number): GroupView {
+  if (suspected.length === 0) return { epoch, members, joinedMs };
+  return { epoch, members, suspected, joinedMs };
 }

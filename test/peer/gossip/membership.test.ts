@@ -21,11 +21,31 @@ test.each([5, 60, 150])('a join is seen by all of %i within 2 s', async (count) 
   const net = new GossipNet({ seed: count, isEncoded: count < 100 });
   await started(net, count);
   const late = net.add('late', { isListed: true });
+  const all = () => idsOf(net.live);
   const startMs = net.clock.nowMs();
   await net.clock.run(late.membership.start());
-  await net.until('it is seen', () => net.isSettled(), 2_000);
+  await net.until('it is seen', () => net.live.every((node) => seenBy(node) === all()), 2_000);
   expect(net.clock.nowMs() - startMs).toBeLessThanOrEqual(2_000);
+  // The number of the view, by which nothing is decided, goes round with the questions at rest.
+  await net.until('all give their view the same number', () => net.isSettled(), 5_000);
 });
+
+test.each([3, 70])(
+  'of %i, who falls silent while nobody reads from it is passed over by all within 5 s, and is back within 5 s',
+  async (count) => {
+    const net = new GossipNet({ seed: 5 * count, isEncoded: false });
+    const nodes = await started(net, count);
+    for (const silent of nodes.slice(0, 4)) {
+      silent.mood = 'paused';
+      const others = nodes.filter((node) => node !== silent);
+      const isOver = () => others.every((node) => stateOn(node, silent) === 'suspected');
+      expect(await net.until('all have passed it over', isOver, 10_000)).toBeLessThanOrEqual(5_000);
+      silent.mood = 'well';
+      const isBack = () => nodes.every((node) => seenBy(node) === idsOf(nodes));
+      expect(await net.until('all have it back', isBack, 10_000)).toBeLessThanOrEqual(5_000);
+    }
+  },
+);
 
 test.each([
   ['crashed', 3],
@@ -150,6 +170,18 @@ test('two that fail each other again while they are still being looked into find
   expect(tookMs).toBeLessThan(5_000);
 });
 
+test('who stops and starts again counts on those whom it passed over before', async () => {
+  const net = new GossipNet({ seed: 43 });
+  const [node, other] = (await started(net, 3)) as [NetNode, NetNode];
+  net.passes = (from, to) => from !== other.id || to !== node.id;
+  node.membership.reportFailure(other.id);
+  await net.clock.run(node.membership.stop());
+  net.passes = () => true;
+  expect(seenBy(node)).not.toContain(other.id);
+  await net.clock.run(node.membership.start());
+  await net.until('all know each other', () => net.isSettled(), 5_000);
+});
+
 test('two halves that were cut for minutes become one group again', async () => {
   const net = new GossipNet({ seed: 15 });
   const nodes = await started(net, 30);
@@ -208,7 +240,7 @@ test('what a member costs at rest does not grow with the group', async () => {
   }
   const [few = 0, many = 0] = rates;
   expect(many / few).toBeLessThan(1.1);
-  // One question and one answer a second; the promise is 50 KB/s for 4,000.
+  // Two questions and two answers a second; the promise is 50 KB/s for 4,000.
   expect(many).toBeLessThan(1_000);
 });
 

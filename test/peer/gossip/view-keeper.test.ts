@@ -23,7 +23,7 @@ test('whatever number somebody gives his view, this node counts on and is unders
     keeper.heardEpoch(2 ** 52, true);
     const before = keeper.view.epoch;
     table.apply(recordOf(name));
-    keeper.refresh();
+    keeper.refresh([toNodeId(name)]);
     expect(keeper.view.epoch).toBeGreaterThan(before);
   }
   const message: GossipMessage = {
