@@ -42,7 +42,7 @@ without options: all scenario files, then 100 fresh seeds of the swarm
   --canaries       plants each bug in turn, 200 seeds at most
   --table N        each fast scenario with N seeds, as a table
   --scale 10,100   groups of these sizes: ring, membership, a warm-up, a job start; as a table and
-                   docs/scale.svg (4,000 take more than 5 GB of memory)
+                   docs/scale.svg (4,000 take more than 4 GB of memory)
   --threads N      default 2
 `;
 
