@@ -9,6 +9,8 @@ import type { RouteStep } from './route-plan.ts';
 const STEPS_MAX = 12;
 /** A late timer must not blame the source for our own busy thread: bytes may wait in the socket. */
 const GRACE_MS = 15;
+/** Of the time for a first source: somebody waits already, and two that are silent hint at a cut network. */
+const RIVAL_PATIENCE = 0.5;
 
 /** What a race needs of the route. */
 export interface RaceRules {
@@ -161,7 +163,8 @@ export class FillRace {
     const left = { offset: range.offset + from, length: range.length - from };
     const scratch = Buffer.allocUnsafe(left.length);
     const rival = this.#begin(step, left, { into: scratch, onProgress: () => undefined });
-    const mute = await this.#quiet(rival, { ms: this.#rules.silentMs(step), unless: lead });
+    const patienceMs = RIVAL_PATIENCE * this.#rules.silentMs(step);
+    const mute = await this.#quiet(rival, { ms: patienceMs, unless: lead });
     if (mute && this.#mayGiveUp(lead, rival)) return this.#giveUp(lead, rival);
     await firstOf(lead, rival);
     if (lead.delivered) {

@@ -13,8 +13,6 @@ export interface PeerPace {
   quantileMs(node: NodeId, kind: 'block' | 'sign', quantile: number): number | undefined;
 }
 
-/** Peers of which nothing is known get this long. */
-const UNKNOWN_MS = 1_000;
 /** Asking another holder beside a slow one costs the origin nothing, so it may come early. */
 const SLOW: LateRule = { factor: 1, leastMs: 10, mostMs: 500 };
 /**
@@ -23,15 +21,21 @@ const SLOW: LateRule = { factor: 1, leastMs: 10, mostMs: 500 };
  * silent for some hundred ms, which then is part of its own quantile.
  */
 const SILENT: LateRule = { factor: 3, leastMs: 400, mostMs: 1_000 };
+/**
+ * Peers of which nothing is known, as when we have just begun: a connection and its proof on a busy machine
+ * have their time, and a peer behind a cut cable does not add up with others to a second for a reader.
+ */
+const UNKNOWN_SILENT_MS = 600;
 
 /** When a peer counts as slow: after its own p95, within 10 … 500 ms. */
 export function slowMs(pace: PeerPace | undefined, step: RouteStep): number {
   if (step.kind !== 'peer') return Number.POSITIVE_INFINITY;
-  return lateAfterMs(pace?.quantileMs(step.node, 'block', 0.95) ?? UNKNOWN_MS, SLOW);
+  return lateAfterMs(pace?.quantileMs(step.node, 'block', 0.95) ?? SLOW.mostMs, SLOW);
 }
 
-/** When a peer counts as silent: after three times its own p95, within 400 … 1,000 ms. */
+/** When a peer counts as silent: after three times its own p95, within 400 … 1,000 ms; an unknown one after 600. */
 export function silentMs(pace: PeerPace | undefined, step: RouteStep): number {
   if (step.kind !== 'peer') return Number.POSITIVE_INFINITY;
-  return lateAfterMs(pace?.quantileMs(step.node, 'sign', 0.95) ?? UNKNOWN_MS, SILENT);
+  const usualMs = pace?.quantileMs(step.node, 'sign', 0.95);
+  return usualMs === undefined ? UNKNOWN_SILENT_MS : lateAfterMs(usualMs, SILENT);
 }
