@@ -83,6 +83,8 @@ async function prepare(
   // A mount hears of quotas with its heartbeat, of the last one not before the others.
   await writeFile(at('writable/bytes/probe'), '');
   const holds = async () => {
+    // Nothing but growth is charged: what was taken before it held is given back first.
+    await truncate(at('writable/bytes/probe'), 0);
     const done = truncate(at('writable/bytes/probe'), 2 ** 21).then(() => 0);
     const errno = await done.catch((error: NodeJS.ErrnoException) => error.errno ?? 0);
     return errno === -constants.errno.EDQUOT;
