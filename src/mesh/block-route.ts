@@ -165,19 +165,25 @@ export class BlockRoute {
       onSilent: (lost: FillAttempt) => this.#onSilent(lost),
       onHedge: metrics.hedge.bind(metrics),
     };
+    let readyBytes = 0;
+    const onProgress = (bytes: number) => {
+      readyBytes = bytes;
+      target.onProgress(bytes);
+    };
     try {
-      await new FillRace(rules, target, plan.steps).run();
+      await new FillRace(rules, { ...target, onProgress }, plan.steps).run();
     } catch (error) {
       const stray = await this.#stray(error, target);
       if (stray === undefined) throw error;
       const step = peerStep(stray, 'held', 'former');
-      await new FillRace(rules, target, [step]).run().catch((again: unknown) => {
+      const rest = restOf(target, readyBytes);
+      await new FillRace(rules, rest, [step]).run().catch((again: unknown) => {
         throw target.signal.aborted ? again : error;
       });
     }
   }
 
-  /** Who has a block of which the origin knows nothing, and so no byte has come. */
+  /** Who has a block of which the origin knows nothing. */
   async #stray(error: unknown, { key, signal }: RaceTarget): Promise<NodeId | undefined> {
     const isMissing = error instanceof BlockReadError && error.code === 'missing';
     return isMissing ? await this.#parts.strays?.find(key, signal) : undefined;
@@ -215,4 +221,15 @@ export class BlockRoute {
     logger.warn({ node, sinceMs: this.#parts.clock.nowMs() - signMs }, 'a peer is silent');
     if (isLong) group?.reportFailure(node);
   }
+}
+
+/** What is left to fill. @param readyBytes - leading bytes that were reported */
+function restOf(target: RaceTarget, readyBytes: number): RaceTarget {
+  const { range, into } = target;
+  return {
+    ...target,
+    range: { offset: range.offset + readyBytes, length: range.length - readyBytes },
+    into: into.subarray(readyBytes),
+    onProgress: (bytes) => target.onProgress(readyBytes + bytes),
+  };
 }

@@ -379,6 +379,22 @@ describe('a block that the origin does not have', () => {
     whole.release();
   });
 
+  test('goes on behind the bytes that another source has brought', async () => {
+    const find = async () => OTHER;
+    const { loader, origin, peer } = setUp({ owner: 'other', open: false, strays: { find } });
+    const reading = loader.read(KEY, WHOLE, { whole: true, signal });
+    await expect.poll(() => peer.calls.length).toBe(1);
+    peer.release(1000, new PeerError('failed', 'it has lost it'));
+    await expect.poll(() => origin.calls.length).toBe(1);
+    origin.release(0, missing());
+    await expect.poll(() => peer.calls.length).toBe(2);
+    expect(peer.calls[1]?.range).toEqual({ offset: 1000, length: KEY.sizeBytes - 1000 });
+    peer.release(KEY.sizeBytes);
+    const whole = await reading;
+    expect(new Uint8Array(whole.bytes)).toEqual(bytesOf(KEY));
+    whole.release();
+  });
+
   test('is missing when nobody has it, or who had it has lost it', async () => {
     for (const found of [undefined, OTHER]) {
       const find = async () => found;
