@@ -73,7 +73,8 @@ export class FileStore implements ObjectStore {
         } finally {
           await file.close();
         }
-        // Whoever gave it up may delete it, and an object that comes later would stay.
+        // Whoever gave it up may delete it, and an object that comes later would stay. Nor are the
+        // last bytes sure to be its own: their memory may serve another block by now.
         signal.throwIfAborted();
         await rename(temp, path);
       } catch (error) {

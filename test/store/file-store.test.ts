@@ -7,6 +7,8 @@ import { collect, readBody } from './read-body.ts';
 
 const { signal } = new AbortController();
 
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
+
 async function openStore(): Promise<{ dir: string; store: FileStore }> {
   const dir = `${await makeTempDir('file-store')}/`;
   return { dir, store: new FileStore({ bucket: dir, random: systemRandom }) };
@@ -21,6 +23,24 @@ describe('the file store', () => {
     expect([...(await readFile(`${dir}vol/chunks/0/0/1_0_3`))]).toEqual([1, 2, 3]);
     expect(await readdir(`${dir}vol`)).toEqual(['chunks', name]);
     expect(await readdir(`${dir}vol/chunks/0/0`)).toEqual(['1_0_3']);
+  });
+
+  test('a put that is given up stores no bytes that came to its memory later', async () => {
+    const { dir, store } = await openStore();
+    const wrong: number[] = [];
+    for (let round = 0; round < 200; round += 1) {
+      const body = new Uint8Array(256 * 1024).fill(1);
+      const controller = new AbortController();
+      const putting = store.put(`x${round}`, body, controller.signal).catch(() => undefined);
+      for (let turn = 0; turn < round % 40; turn += 1) await nextTurn();
+      controller.abort(new Error('it takes too long'));
+      body.fill(2);
+      await putting;
+      const stored = await readFile(`${dir}x${round}`).catch(() => body.subarray(0, 0));
+      if (stored.includes(2)) wrong.push(round);
+    }
+    expect(wrong).toEqual([]);
+    expect((await readdir(dir)).filter((name) => name.startsWith('.'))).toEqual([]);
   });
 
   test('a bucket without a final slash is a prefix of names', async () => {
