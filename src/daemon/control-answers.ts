@@ -22,7 +22,7 @@ const ANSWER_TIMEOUT_MS = 25_000;
 export interface ControlParts {
   readonly vfs: Vfs;
   readonly server: BlockServer;
-  /** Undefined without a cache disk. */
+  /** Undefined without a cache directory. */
   readonly staging: Staging | undefined;
   /** Undefined outside a cache group, as are the next ones. */
   readonly group: CacheGroup | undefined;
@@ -69,9 +69,9 @@ async function groupAnswer(parts: ControlParts, config: MountConfig, { clock }: 
   );
 }
 
-/** With `?hurry` what waits is uploaded as soon as possible, and not when its time has come. */
+/** With `?hurry` what waits is uploaded as soon as possible, and nothing more is staged. */
 function stagedAnswer({ url }: ControlQuestion, { staging }: ControlParts): StagedLine {
-  if (staging === undefined) return { blocks: 0, bytes: 0 };
+  if (staging === undefined) return { blocks: 0, bytes: 0, aside: 0 };
   const { stage, uploader } = staging;
   if (url.searchParams.has('hurry')) {
     const { blocks } = stage.usage();
@@ -80,7 +80,8 @@ function stagedAnswer({ url }: ControlQuestion, { staging }: ControlParts): Stag
     }
     uploader?.hurry();
   }
-  return stage.usage();
+  const { blocks, bytes } = stage.usage();
+  return { blocks: blocks + stage.writing, bytes, aside: stage.aside };
 }
 
 async function infoAnswer({ url }: ControlQuestion, parts: ControlParts, context: DaemonContext) {

@@ -26,7 +26,7 @@ import { attachPassthrough, passthroughSource, wantsPassthrough } from './passth
 import { MetricsServer, PrometheusMetrics } from './prometheus.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { sessionInfoOf } from './session-info.ts';
-import { openStaging } from './staging.ts';
+import { openStaging, startUploads } from './staging.ts';
 import { ShutdownStack } from './shutdown-stack.ts';
 import { findSubdir, openVolume, type OpenVolume } from './volume.ts';
 import { openWriting } from './writing.ts';
@@ -82,7 +82,7 @@ export class Daemon {
     this.#volumeName = volume.setting.name;
     const cache = await this.#startCache(volume);
     const group = await this.#joinGroup(volume, cache);
-    const staging = await openStaging(volume, config, this.#context, this.#shutdown);
+    const staging = await openStaging(volume, config, this.#context);
     const sources = { volume, cache, group, staged: staging?.stage };
     const path = createBlockPath(sources, config, this.#context);
     const { loader, server } = path;
@@ -100,6 +100,7 @@ export class Daemon {
     const session = await this.#startSession(volume, group);
     const sid = session.sid ?? 0n;
     await group?.follow();
+    if (staging !== undefined) startUploads(staging, loader, this.#shutdown);
     if (config.group.weight === 0 && !config.group.noSharing) drain?.begin();
     const filler = createGroupFiller(
       { caches, path, group },

@@ -66,6 +66,8 @@ export interface CacheConfig {
 export interface StagingConfig {
   /** `--writeback` */
   readonly writeback: boolean;
+  /** `--cache-dir`: blocks may wait there from when there was a cache. */
+  readonly dirs: readonly string[];
   /** Larger blocks are uploaded directly; undefined: all are staged. */
   readonly belowBytes: number | undefined;
   /** Blocks that are staged at once. */
@@ -193,18 +195,14 @@ function originConfig(raw: RawOptions): OriginConfig {
 }
 
 function cacheConfig(raw: RawOptions): CacheConfig {
-  const dirs = text(raw, 'cacheDir')
-    .split(':')
-    .filter((dir) => dir !== '');
-  const memoryOnly = dirs.length === 1 && dirs[0] === 'memory';
+  const dirs = cacheDirs(raw);
   const diskBytes = size(raw, 'cacheSize');
   const memory = optional(raw, 'memoryCacheSize');
   const given = memory === undefined ? undefined : parseSize('--memory-cache-size', memory);
   const byDefault = Math.min(DEFAULT_MEMORY_BYTES, Math.floor(totalmem() / 4));
-  const asCacheSize = memoryOnly && raw['cacheSizeGiven'] === true ? diskBytes : undefined;
-  if (dirs.length === 0) throw new UsageError('--cache-dir: names no directory');
+  const asCacheSize = dirs.length === 0 && raw['cacheSizeGiven'] === true ? diskBytes : undefined;
   return {
-    dirs: memoryOnly || diskBytes === 0 ? [] : dirs.map((dir) => path.resolve(dir)),
+    dirs: diskBytes === 0 ? [] : dirs,
     diskBytes,
     memoryBytes: given ?? asCacheSize ?? byDefault,
     bufferBytes: atLeast('--buffer-size', size(raw, 'bufferSize'), 32 * 2 ** 20),
@@ -218,6 +216,15 @@ function cacheConfig(raw: RawOptions): CacheConfig {
     fileMode: fileMode(text(raw, 'cacheMode')),
     prefetchWorkers: whole(raw, 'prefetch', { min: 0, max: 64 }),
   };
+}
+
+/** `--cache-dir`, taken apart; none for `memory`. */
+function cacheDirs(raw: RawOptions): string[] {
+  const dirs = text(raw, 'cacheDir')
+    .split(':')
+    .filter((dir) => dir !== '');
+  if (dirs.length === 0) throw new UsageError('--cache-dir: names no directory');
+  return dirs.length === 1 && dirs[0] === 'memory' ? [] : dirs.map((dir) => path.resolve(dir));
 }
 
 /** Options that say how `--writeback` works, in camel case. */
@@ -247,6 +254,7 @@ function stagingConfig(
   const belowBytes = parseSize('--writeback-threshold-size', threshold, 'B');
   return {
     writeback,
+    dirs: cacheDirs(raw),
     belowBytes: belowBytes === 0 ? undefined : belowBytes,
     writesMax: parseWhole('--max-stage-write', optional(raw, 'maxStageWrite') ?? '1000', {
       min: 1,

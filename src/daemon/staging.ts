@@ -1,3 +1,4 @@
+import type { BlockLoader } from '../mesh/loader.ts';
 import { systemFileCalls } from '../store/file-calls.ts';
 import type { BlockStorage } from '../store/block-upload.ts';
 import { DiskIo } from '../store/disk-io.ts';
@@ -13,10 +14,14 @@ import type { OpenVolume } from './volume.ts';
 /** A disk that does not answer one call for this long has failed; as for the cache. */
 const DISK_IO_TIMEOUT_MS = 30_000;
 
-/** The daemon's answer to `cachemesh umount --flush`: what waits to be uploaded. */
+/** The daemon's answer to `cachemesh umount --flush`. */
 export interface StagedLine {
+  /** What waits to be uploaded, or is just being staged. */
   readonly blocks: number;
+  /** Of those that wait. */
   readonly bytes: number;
+  /** Blocks that cannot be uploaded: damaged, or vanished. */
+  readonly aside: number;
 }
 
 /** What waits on this node's cache disks to be uploaded. */
@@ -29,22 +34,21 @@ export interface Staging {
 }
 
 /**
- * Finds what earlier daemons have left in the cache directories, and uploads it and what is staged from
- * now on. A mount that only reads shows it to its readers.
+ * Finds what earlier daemons have left in the cache directories. {@link startUploads} uploads it and what
+ * is staged from now on. A mount that only reads shows it to its readers.
  *
- * @returns undefined without a cache disk
+ * @returns undefined without a cache directory
  */
 export async function openStaging(
   volume: Pick<OpenVolume, 'setting' | 'upload'>,
   config: Pick<MountConfig, 'cache' | 'staging' | 'origin' | 'readWrite'>,
   context: DaemonContext,
-  shutdown: ShutdownStack,
 ): Promise<Staging | undefined> {
   const { staging, origin } = config;
-  if (config.cache.dirs.length === 0) return undefined;
+  if (staging.dirs.length === 0) return undefined;
   const stage = new BlockStage({
     ...context,
-    disks: stageDisks(volume, config.cache, context),
+    disks: stageDisks(volume, config, context),
     belowBytes: staging.writeback ? staging.belowBytes : 0,
     writesMax: staging.writesMax,
     timeoutMs: origin.putTimeoutMs,
@@ -62,19 +66,33 @@ export async function openStaging(
     ...{ stage, storage: volume.upload, uploadsMax: origin.maxUploads },
     ...{ delayMs: staging.delayMs, hours: staging.hours },
   });
-  shutdown.push('staged blocks', () => uploader.stop());
-  uploader.start();
   return { stage, storage, uploader };
+}
+
+/** Begins to upload what is staged. What a disk does not give any more comes from a cache that has it. */
+export function startUploads(
+  { uploader }: Pick<Staging, 'uploader'>,
+  loader: Pick<BlockLoader, 'read'>,
+  shutdown: ShutdownStack,
+): void {
+  if (uploader === undefined) return;
+  shutdown.push('staged blocks', () => uploader.stop());
+  uploader.start(async (key, into, signal) => {
+    const range = { offset: 0, length: key.sizeBytes };
+    const part = await loader.read(key, range, { whole: true, signal });
+    into.set(part.bytes);
+    part.release();
+  });
 }
 
 function stageDisks(
   { setting }: Pick<OpenVolume, 'setting'>,
-  cache: MountConfig['cache'],
+  { cache, staging }: Pick<MountConfig, 'cache' | 'staging'>,
   context: DaemonContext,
 ): StageDisk[] {
   const { freeSpaceRatio, fileMode } = cache;
   const files = context.files ?? systemFileCalls;
-  return cache.dirs.map((directory) => {
+  return staging.dirs.map((directory) => {
     const io = new DiskIo(files, context.clock, DISK_IO_TIMEOUT_MS);
     return new StageDisk({ ...context, directory, volume: setting, freeSpaceRatio, fileMode, io });
   });

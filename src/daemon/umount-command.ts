@@ -18,7 +18,7 @@ const LINE_INTERVAL_MS = 5_000;
  * Unmounts a volume; its daemon then ends by itself.
  *
  * @param options - `force`: detach it even while files are open; `flush`: first wait until all that is
- *   staged is uploaded, however long that takes
+ *   staged is uploaded, however long that takes; nothing more is staged then
  * @throws UsageError when nothing of ours is mounted there, or the system refuses
  */
 export async function umount(
@@ -45,7 +45,11 @@ export async function umount(
   }
 }
 
-/** Has the daemon upload what is staged, and waits for it. @throws UsageError when it does not answer */
+/**
+ * Has the daemon upload what is staged, and waits for it.
+ *
+ * @throws UsageError when it does not answer, or a block cannot be uploaded
+ */
 async function untilUploaded(mountpoint: string): Promise<void> {
   // Our timers do not keep a process alive, and here nothing else does.
   const alive = new MessageChannel();
@@ -53,8 +57,12 @@ async function untilUploaded(mountpoint: string): Promise<void> {
   let nextLineMs = systemClock.nowMs();
   try {
     for (;;) {
-      const { blocks, bytes } = (await askDaemon(mountpoint, '/staged?hurry')) as StagedLine;
-      if (blocks === 0) return;
+      const answer = (await askDaemon(mountpoint, '/staged?hurry')) as StagedLine;
+      const { blocks, bytes, aside } = answer;
+      if (blocks === 0 && aside === 0) return;
+      if (blocks === 0) {
+        throw new UsageError(asideText(aside));
+      }
       if (systemClock.nowMs() >= nextLineMs) {
         process.stdout.write(`${blocks} staged blocks (${byteText(bytes)}) are still to upload\n`);
         nextLineMs = systemClock.nowMs() + LINE_INTERVAL_MS;
@@ -64,4 +72,10 @@ async function untilUploaded(mountpoint: string): Promise<void> {
   } finally {
     alive.port1.close();
   }
+}
+
+function asideText(blocks: number): string {
+  const what = blocks === 1 ? '1 staged block' : `${blocks} staged blocks`;
+  const why = 'what was staged is damaged or has vanished, see the log';
+  return `${what} cannot be uploaded: ${why}\n(without --flush the mount ends all the same)`;
 }

@@ -160,7 +160,9 @@ test('what killed daemons had staged, ours or stock, is read here at once and up
   const odd = await plantOddFiles(staging);
 
   Object.assign(origin.faults, AWAY);
-  const after = await startStager({ dir });
+  // Whatever its options are now.
+  const after = await start({ dir, args: ['--cache-size', '0', '--memory-cache-size', '0'] });
+  onTestFinished(() => after.stop());
   await checkStagedReads(after, 'killed', content);
   const stats = await readFile(join(after.mountpoint, '.stats'), 'utf8');
   const waiting = Number(/staging_block_bytes\S* (\d+)/.exec(stats)?.[1]);
@@ -177,6 +179,9 @@ test('what killed daemons had staged, ours or stock, is read here at once and up
   expect(log).toContain('is damaged: its file is left where it is');
   expect(log).toContain('is no block of this volume: it stays');
   expect(log).toContain('an unfinished staged block was removed');
+  const refused = await runCli(['umount', '--flush', after.mountpoint]);
+  expect(refused.stderr).toContain('1 staged block cannot be uploaded');
+  expect(await isMounted(after.mountpoint)).toBe(true);
   await rm(join(staging, 'chunks/0/77'), { recursive: true });
 });
 

@@ -4,6 +4,7 @@ import type { ByteRange } from '../../block/byte-range.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { abortReason, withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
+import { LogThrottle } from '../../runtime/log-throttle.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
 import { Semaphore } from '../../runtime/semaphore.ts';
 import { systemCode } from '../cache-error.ts';
@@ -14,6 +15,7 @@ import { scanStage } from './stage-scan.ts';
 
 /** Blocks that are written to one disk at once; each takes a thread of Node's pool of four. */
 const WRITES_AT_ONCE = 4;
+const LOG_EVERY_MS = 10_000;
 
 /** A block that lies on a disk and waits to be uploaded. */
 export interface StagedBlock {
@@ -53,13 +55,18 @@ export class BlockStage {
   readonly #disks: StageDisk[] = [];
   readonly #places = new Map<StageDisk, Semaphore>();
   readonly #blocks = new Map<BlockId, StagedBlock>();
+  /** Those that cannot be uploaded: damaged, or vanished. */
+  readonly #aside = new Map<BlockId, StagedBlock>();
+  readonly #lines: LogThrottle;
   #bytes = 0;
   #writing = 0;
+  #isEnded = false;
   #onStaged: (block: StagedBlock) => void = () => undefined;
 
   constructor(options: BlockStageOptions) {
     this.#options = options;
     this.metrics = stageMetrics(options.metrics);
+    this.#lines = new LogThrottle(options.clock, LOG_EVERY_MS);
   }
 
   /** Finds what earlier daemons have left. A disk that cannot be used is left out. Never rejects. */
@@ -70,6 +77,21 @@ export class BlockStage {
   /** Sets who is told of each block that is staged from now on. */
   onStaged(call: (block: StagedBlock) => void): void {
     this.#onStaged = call;
+  }
+
+  /** From now on no block is staged any more, so that those that wait become none. */
+  end(): void {
+    this.#isEnded = true;
+  }
+
+  /** Blocks that are being staged. */
+  get writing(): number {
+    return this.#writing;
+  }
+
+  /** Blocks that were given up since the start: their files are damaged or have vanished. */
+  get aside(): number {
+    return this.#aside.size;
   }
 
   /** How many blocks wait, and their bytes. */
@@ -99,29 +121,19 @@ export class BlockStage {
    * @throws the signal's reason when aborted
    */
   async stage(key: BlockKey, plain: Uint8Array, signal: AbortSignal): Promise<boolean> {
-    const { belowBytes, writesMax, clock, logger, timeoutMs } = this.#options;
-    if (key.sizeBytes >= (belowBytes ?? Number.POSITIVE_INFINITY)) return false;
-    const disk = this.#writing < writesMax ? await this.#diskFor(key) : undefined;
-    if (disk === undefined) {
-      this.metrics.direct.add();
-      return false;
-    }
+    const { belowBytes, clock } = this.#options;
+    if (this.#isEnded || key.sizeBytes >= (belowBytes ?? Number.POSITIVE_INFINITY)) return false;
     this.#count(1);
+    let disk: StageDisk | undefined;
     try {
-      const wait = { what: `staging block ${blockIdOf(key)}`, timeoutMs, signal };
-      await withDeadline(clock, wait, (timed) => this.#write(disk, key, plain, timed));
-    } catch (error) {
-      if (signal.aborted) throw abortReason(signal);
-      this.metrics.errors.add();
-      disk.rest();
-      const fields = { block: blockIdOf(key), directory: disk.directory, error: String(error) };
-      logger.warn(fields, 'a block could not be staged and is uploaded directly');
-      return false;
+      disk = await this.#keep(key, plain, signal);
     } finally {
       this.#count(-1);
     }
+    if (disk === undefined) return false;
     this.metrics.writeBytes.add(key.sizeBytes);
-    this.#onStaged(this.#enter(disk, key, clock.wallMs()));
+    const block = this.#enter(disk, key, clock.wallMs());
+    if (block !== undefined) this.#onStaged(block);
     return true;
   }
 
@@ -151,9 +163,11 @@ export class BlockStage {
 
   /** A block is not needed here any more: it was uploaded, or nobody will ever read it. */
   async remove(id: BlockId): Promise<void> {
-    const block = this.#blocks.get(id);
+    const block = this.#blocks.get(id) ?? this.#aside.get(id);
     if (block === undefined) return;
-    this.forget(block);
+    block.isDropped = true;
+    this.#aside.delete(id);
+    this.#leave(block);
     try {
       await block.disk.remove(block.key);
     } catch (error) {
@@ -163,10 +177,15 @@ export class BlockStage {
     }
   }
 
-  /** The block does not wait any more; its file stays. */
-  forget(block: StagedBlock): void {
+  /** The block cannot be uploaded and does not wait any more; its file stays until it is removed. */
+  setAside(block: StagedBlock): void {
+    if (block.isDropped) return;
+    this.#leave(block);
+    this.#aside.set(block.id, block);
+  }
+
+  #leave(block: StagedBlock): void {
     if (!this.#blocks.delete(block.id)) return;
-    block.isDropped = true;
     this.#bytes -= block.key.sizeBytes;
     this.#gauge(block, -1);
   }
@@ -189,6 +208,39 @@ export class BlockStage {
         'no blocks are staged in this cache directory; what it has of them stays there';
       logger.error({ directory, error: String(error) }, message);
     }
+  }
+
+  /** @returns the disk that keeps the block now; undefined when none does */
+  async #keep(
+    key: BlockKey,
+    plain: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<StageDisk | undefined> {
+    const { writesMax, clock, logger, timeoutMs } = this.#options;
+    const disk = this.#writing <= writesMax ? await this.#diskFor(key) : undefined;
+    if (disk === undefined) {
+      this.#noteDirect();
+      return undefined;
+    }
+    try {
+      const wait = { what: `staging block ${blockIdOf(key)}`, timeoutMs, signal };
+      await withDeadline(clock, wait, (timed) => this.#write(disk, key, plain, timed));
+      return disk;
+    } catch (error) {
+      if (signal.aborted) throw abortReason(signal);
+      this.metrics.errors.add();
+      disk.rest();
+      const fields = { block: blockIdOf(key), directory: disk.directory, error: String(error) };
+      logger.warn(fields, 'a block could not be staged and is uploaded directly');
+      return undefined;
+    }
+  }
+
+  #noteDirect(): void {
+    this.metrics.direct.add();
+    const leftOut = this.#lines.admit('direct');
+    const message = 'no disk takes blocks to be staged now, they are uploaded directly';
+    if (leftOut !== undefined) this.#options.logger.warn({ leftOut }, message);
   }
 
   async #write(
@@ -220,12 +272,12 @@ export class BlockStage {
     return undefined;
   }
 
-  #enter(disk: StageDisk, key: BlockKey, stagedAtMs: number): StagedBlock {
+  /** @returns undefined when the block waits already */
+  #enter(disk: StageDisk, key: BlockKey, stagedAtMs: number): StagedBlock | undefined {
     const id = blockIdOf(key);
     const block: StagedBlock = { id, key, disk, stagedAtMs, isDropped: false };
     // Two directories may have it, from before and after one was added: one copy is enough.
-    const known = this.#blocks.get(id);
-    if (known !== undefined) return known;
+    if (this.#blocks.has(id)) return undefined;
     this.#blocks.set(id, block);
     this.#bytes += key.sizeBytes;
     this.#gauge(block, 1);

@@ -1,7 +1,13 @@
 import { dirname, join, relative, sep } from 'node:path';
 import { type BlockKey, blockIdOf } from '../../block/block-key.ts';
 import type { ByteRange } from '../../block/byte-range.ts';
-import { decodeTrailer, encodeTrailer, firstBadUnit, unitChecksums } from '../../block/checksum.ts';
+import {
+  decodeTrailer,
+  encodeTrailer,
+  firstBadUnit,
+  trailerBytes,
+  unitChecksums,
+} from '../../block/checksum.ts';
 import { CHECKSUM_UNIT_BYTES } from '../../block/geometry.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
@@ -9,7 +15,7 @@ import { RecentMap } from '../../runtime/recent-map.ts';
 import { CacheError, systemCode } from '../cache-error.ts';
 import { type DiskIo, PIECE_BYTES } from '../disk-io.ts';
 import { FolderSync } from './folder-sync.ts';
-import { hasTrailer, StagePaths } from './stage-layout.ts';
+import { FOOTER_HEAD_BYTES, isFooterHead, stageEndOf, StagePaths } from './stage-layout.ts';
 
 /** Folders that are known to be there, and to be kept. */
 const FOLDERS_KNOWN_MAX = 1024;
@@ -82,6 +88,17 @@ export class StageDisk {
       await this.#syncs.sync(folder).catch((error: unknown) => {
         if (systemCode(error) !== 'EACCES') throw error;
       });
+    }
+  }
+
+  /** Whether the folder is there: it goes with its disk. @throws the system's error */
+  async isThere(): Promise<boolean> {
+    try {
+      await this.io.modifiedAtMs(this.paths.base);
+      return true;
+    } catch (error) {
+      if (systemCode(error) === 'ENOENT') return false;
+      throw error;
     }
   }
 
@@ -174,12 +191,19 @@ export class StageDisk {
 
   async #sumsOf(key: BlockKey, fd: number, signal: AbortSignal): Promise<Uint32Array | undefined> {
     const fileBytes = await this.io.sizeOf(fd, signal);
-    const has = hasTrailer(key, fileBytes);
-    if (has === undefined) {
+    const end = stageEndOf(key, fileBytes);
+    if (end === undefined) {
       throw this.#damage(key, `has ${fileBytes} bytes, which is no block of ${key.sizeBytes}`);
     }
-    if (!has) return undefined;
-    const trailer = { fd, offset: key.sizeBytes, length: fileBytes - key.sizeBytes };
+    if (end.footerBytes > 0) {
+      const head = { fd, offset: fileBytes - end.footerBytes, length: FOOTER_HEAD_BYTES };
+      const isRight = (bytes: Uint8Array) => isFooterHead(bytes, end.footerBytes);
+      if (!(await this.io.readPiece(head, signal, isRight))) {
+        throw this.#damage(key, `has ${end.footerBytes} bytes at its end that are no footer`);
+      }
+    }
+    if (!end.hasChecksums) return undefined;
+    const trailer = { fd, offset: key.sizeBytes, length: trailerBytes(key.sizeBytes) };
     return await this.io.readPiece(trailer, signal, (bytes) => decodeTrailer(bytes.slice()));
   }
 

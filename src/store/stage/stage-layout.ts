@@ -7,12 +7,20 @@ import { chunkPathOf } from '../../block/object-key.ts';
  * <cache dir>/<volume uuid>/rawstaging/chunks/0/7/7012_3_4194304       a block that waits
  * <cache dir>/<volume uuid>/rawstaging/chunks/0/7/7012_3_4194304.tmp   one that is being written
  *
- * Place and format are JuiceFS's own: the block's plain bytes, then a CRC-32C of each 32 KiB. So what a
- * daemon of either kind leaves behind is uploaded by whichever is started next on the directory.
+ * Place and format are JuiceFS's own: the block's plain bytes, then a CRC-32C of each 32 KiB (stock
+ * clients can be told to leave those out). Of a file with a storage tier, stock clients append a footer
+ * that names it: magic and length, two bytes each, big-endian, then so many bytes, padded so that the
+ * file's length tells whether there are checksums. We write none and upload such a block without a tier.
+ * So what a daemon of either kind leaves behind is uploaded by whichever is started next on the directory.
  */
 
 const FOLDER = 'rawstaging';
 const TEMP_SUFFIX = '.tmp';
+const FOOTER_MAGIC = 0x4653;
+/** Magic and length of a footer. */
+export const FOOTER_HEAD_BYTES = 4;
+/** Footers have about 20 bytes. */
+const FOOTER_BYTES_MAX = 1024;
 /** `chunks`, and two folders below it. */
 export const STAGE_DEPTH = 3;
 
@@ -44,12 +52,31 @@ export class StagePaths {
   }
 }
 
+/** What follows the block's bytes in a staged file. */
+export interface StageEnd {
+  readonly hasChecksums: boolean;
+  /** Length of the footer behind them; 0: there is none. */
+  readonly footerBytes: number;
+}
+
 /**
- * Whether a staged file of this length has checksums behind the block's bytes.
+ * How a staged file of this length ends.
  *
  * @returns undefined when no whole block has this length
  */
-export function hasTrailer(key: BlockKey, fileBytes: number): boolean | undefined {
-  if (fileBytes === key.sizeBytes) return false;
-  return fileBytes === key.sizeBytes + trailerBytes(key.sizeBytes) ? true : undefined;
+export function stageEndOf(key: BlockKey, fileBytes: number): StageEnd | undefined {
+  const extraBytes = fileBytes - key.sizeBytes;
+  if (extraBytes === 0) return { hasChecksums: false, footerBytes: 0 };
+  const hasChecksums = extraBytes % 4 === 0;
+  const footerBytes = hasChecksums ? extraBytes - trailerBytes(key.sizeBytes) : extraBytes;
+  const isFooter = footerBytes > FOOTER_HEAD_BYTES && footerBytes <= FOOTER_BYTES_MAX;
+  return footerBytes === 0 || isFooter ? { hasChecksums, footerBytes } : undefined;
+}
+
+/** Whether the first {@link FOOTER_HEAD_BYTES} bytes of a footer are those of one of this length. */
+export function isFooterHead(head: Uint8Array, footerBytes: number): boolean {
+  if (head.byteLength !== FOOTER_HEAD_BYTES) return false;
+  const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
+  const lengthBytes = view.getUint16(2);
+  return view.getUint16(0) === FOOTER_MAGIC && lengthBytes === footerBytes - FOOTER_HEAD_BYTES;
 }

@@ -11,6 +11,7 @@ export interface StageMetrics {
   readonly uploads: Counter;
   readonly retries: Counter;
   readonly direct: Counter;
+  readonly rescued: Counter;
   readonly damaged: Counter;
   readonly lost: Counter;
 }
@@ -30,6 +31,7 @@ export function stageMetrics(metrics: Metrics): StageMetrics {
     uploads: counter('uploads', 'Staged blocks that were uploaded'),
     retries: counter('upload_retries', 'Uploads of staged blocks that failed and are tried again'),
     direct: counter('direct_blocks', 'Blocks uploaded directly as the disks were full or busy'),
+    rescued: counter('rescued_blocks', 'Unreadable staged blocks that were uploaded from a cache'),
     damaged: counter('damaged_blocks', 'Staged blocks with wrong bytes, which were left in place'),
     lost: counter('lost_blocks', 'Staged blocks that vanished and are not in the object store'),
   };

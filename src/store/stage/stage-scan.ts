@@ -42,14 +42,26 @@ export async function scanStage(
     if (modifiedAtMs === undefined) continue;
     if (file.kind === 'block') found.push({ key: file.key, stagedAtMs: modifiedAtMs });
     else if (parts.clock.wallMs() - modifiedAtMs > STRAY_AFTER_MS) {
-      await disk.io.unlink(fields.path).catch(absent);
-      parts.logger.info(
-        fields,
-        'an unfinished staged block was removed: its writer was never answered',
-      );
+      await removeStray(disk, fields, parts.logger);
     }
   }
   return found.sort((a, b) => a.stagedAtMs - b.stagedAtMs);
+}
+
+/** Never rejects: whole blocks are not to wait for it. */
+async function removeStray(
+  disk: StageDisk,
+  fields: { readonly path: string },
+  logger: Logger,
+): Promise<void> {
+  try {
+    await disk.io.unlink(fields.path).catch(absent);
+    const message = 'an unfinished staged block was removed: its writer was never answered';
+    logger.info(fields, message);
+  } catch (error) {
+    const message = 'an unfinished staged block could not be removed';
+    logger.warn({ ...fields, error: String(error) }, message);
+  }
 }
 
 /** Paths of all files in folders of `depth` levels, from the base on. */

@@ -1,5 +1,6 @@
 import { type BlockKey, blockIdOf } from '../../block/block-key.ts';
 import type { Clock, Timer } from '../../runtime/clock.ts';
+import { withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { LogThrottle } from '../../runtime/log-throttle.ts';
 import type { Random } from '../../runtime/random.ts';
@@ -15,6 +16,10 @@ const BACKOFF = { baseMs: 1_000, maxMs: 15_000 };
 /** How often blocks that are not due are looked at. */
 const LOOK_MS = 1_000;
 const LOG_EVERY_MS = 10_000;
+/** For a block that is looked for in the caches as its disk does not give it. */
+const RESCUE_TIMEOUT_MS = 60_000;
+/** Errors of a disk that does not have a block, or not any more. */
+const UNREADABLE: ReadonlySet<string> = new Set(['ENOENT', 'EIO']);
 /** Memory of blocks that is kept for the next ones. */
 const BUFFERS_KEPT = 4;
 
@@ -34,6 +39,13 @@ export interface StageUploaderParts {
   readonly logger: Logger;
 }
 
+/** Reads a whole block from wherever a cache has it. Rejects when none has. */
+export type ReadElsewhere = (
+  key: BlockKey,
+  into: Uint8Array,
+  signal: AbortSignal,
+) => Promise<void>;
+
 /** Uploads staged blocks in the background, those first that wait longest, until each has arrived. */
 export class StageUploader {
   readonly #parts: StageUploaderParts;
@@ -47,6 +59,7 @@ export class StageUploader {
   readonly #lowDisks = new Set<StageDisk>();
   readonly #stopping = new AbortController();
   readonly #lines: LogThrottle;
+  #readElsewhere: ReadElsewhere = () => Promise.reject(new Error('no cache is asked'));
   #isHurried = false;
   #timer: Timer | undefined;
 
@@ -55,9 +68,14 @@ export class StageUploader {
     this.#lines = new LogThrottle(parts.clock, LOG_EVERY_MS);
   }
 
-  /** Begins with what is staged already. */
-  start(): void {
+  /**
+   * Begins with what is staged already.
+   *
+   * @param readElsewhere - has the bytes of blocks that cannot be read from their disks; nobody when left out
+   */
+  start(readElsewhere?: ReadElsewhere): void {
     const { stage } = this.#parts;
+    if (readElsewhere !== undefined) this.#readElsewhere = readElsewhere;
     for (const block of stage.waiting()) this.#waiting.add(block);
     stage.onStaged((block) => {
       this.#waiting.add(block);
@@ -66,8 +84,12 @@ export class StageUploader {
     this.#pump();
   }
 
-  /** From now on neither the delay nor the hours count. */
+  /** From now on neither the delay nor the hours count, and new blocks are not staged. */
   hurry(): void {
+    const { stage, logger } = this.#parts;
+    const message = 'what is staged is uploaded, and no more staged';
+    if (!this.#isHurried) logger.info(stage.usage(), message);
+    stage.end();
     this.#isHurried = true;
     this.#pump();
   }
@@ -146,24 +168,27 @@ export class StageUploader {
     const { signal } = this.#stopping;
     if (block.isDropped) return;
     const { sizeBytes } = block.key;
-    const buffer = this.#room(sizeBytes);
     try {
+      const buffer = this.#room(sizeBytes);
       await this.#upload(block, buffer.subarray(0, sizeBytes));
       this.#failures.delete(block);
+      // Not after a failure: an upload that is given up may still look at the bytes.
+      if (this.#buffers.length < BUFFERS_KEPT) this.#buffers.push(buffer);
     } catch (error) {
       if (!signal.aborted) await this.#onFailure(block, error);
-    } finally {
-      if (this.#buffers.length < BUFFERS_KEPT) this.#buffers.push(buffer);
     }
   }
 
   async #upload(block: StagedBlock, plain: Buffer): Promise<void> {
-    const { stage, storage, clock } = this.#parts;
-    const { signal } = this.#stopping;
     const { key, disk } = block;
-    await disk.read(key, { offset: 0, length: key.sizeBytes }, plain, signal);
-    if (block.isDropped) return;
-    await storage.put(key, plain, signal);
+    await disk.read(key, { offset: 0, length: key.sizeBytes }, plain, this.#stopping.signal);
+    if (!block.isDropped) await this.#send(block, plain);
+  }
+
+  async #send(block: StagedBlock, plain: Buffer): Promise<void> {
+    const { stage, storage, clock } = this.#parts;
+    const { key } = block;
+    await storage.put(key, plain, this.#stopping.signal);
     stage.metrics.uploads.add();
     stage.metrics.delaySeconds.add(Math.max(0, clock.wallMs() - block.stagedAtMs) / 1000);
     // Who dropped it could not delete an object that was on its way.
@@ -183,7 +208,7 @@ export class StageUploader {
 
   async #onFailure(block: StagedBlock, error: unknown): Promise<void> {
     if (block.isDropped) return;
-    const isUnreadable = error instanceof CacheError || systemCode(error) === 'ENOENT';
+    const isUnreadable = error instanceof CacheError || UNREADABLE.has(systemCode(error) ?? '');
     if (isUnreadable && (await this.#settleUnreadable(block, error))) return;
     const { stage, clock, random, logger } = this.#parts;
     stage.metrics.retries.add();
@@ -203,13 +228,14 @@ export class StageUploader {
 
   /**
    * A block that cannot be read here any more may have been uploaded by another daemon that shares the
-   * directory, or by one that died before it removed the file.
+   * directory, or by one that died before it removed the file. Else a cache may have it.
    *
    * @returns whether there is nothing more to try. Never rejects
    */
   async #settleUnreadable(block: StagedBlock, error: unknown): Promise<boolean> {
     const { stage, storage, logger } = this.#parts;
-    const isGone = systemCode(error) === 'ENOENT';
+    const code = systemCode(error);
+    const isGone = code === 'ENOENT';
     const fields = {
       block: block.id,
       path: block.disk.paths.file(block.key),
@@ -221,14 +247,43 @@ export class StageUploader {
         await stage.remove(block.id);
         return true;
       }
+      if (await this.#rescue(block, fields)) return true;
+      // All of them are gone with their disk, which may come back.
+      if (isGone && !(await block.disk.isThere())) return false;
     } catch {
       return false;
     }
+    if (block.isDropped) return true;
+    if (code === 'EIO') return false;
     if (isGone) stage.metrics.lost.add();
     else stage.metrics.damaged.add();
     const what = isGone ? 'has vanished' : 'is damaged: its file is left where it is';
     logger.error(fields, `a staged block ${what}, and the object store does not have it`);
-    stage.forget(block);
+    stage.setAside(block);
+    return true;
+  }
+
+  /**
+   * @returns whether a cache had the block, so that it is uploaded now
+   * @throws what the object store throws; when stopped
+   */
+  async #rescue(block: StagedBlock, fields: object): Promise<boolean> {
+    const { stage, clock, logger } = this.#parts;
+    const { key } = block;
+    const plain = Buffer.allocUnsafeSlow(key.sizeBytes);
+    const what = `looking for block ${block.id} in the caches`;
+    const wait = { what, timeoutMs: RESCUE_TIMEOUT_MS, signal: this.#stopping.signal };
+    try {
+      await withDeadline(clock, wait, (timed) => this.#readElsewhere(key, plain, timed));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) throw error;
+      // The error of the disk is the one that counts.
+      return false;
+    }
+    if (block.isDropped) return true;
+    await this.#send(block, plain);
+    stage.metrics.rescued.add();
+    logger.warn(fields, 'a staged block that cannot be read was uploaded from a cache');
     return true;
   }
 

@@ -1,4 +1,4 @@
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -13,7 +13,7 @@ import { StoreError } from '../../../src/store/object-store.ts';
 import { BlockStage } from '../../../src/store/stage/block-stage.ts';
 import { StageDisk } from '../../../src/store/stage/stage-disk.ts';
 import { StagePaths } from '../../../src/store/stage/stage-layout.ts';
-import { StageUploader } from '../../../src/store/stage/stage-uploader.ts';
+import { type ReadElsewhere, StageUploader } from '../../../src/store/stage/stage-uploader.ts';
 import { StagedUpload } from '../../../src/store/stage/staged-upload.ts';
 import { makeTempDir } from '../../servers/temp.ts';
 import { waitUntil } from '../../servers/wait-until.ts';
@@ -78,7 +78,7 @@ async function setUp(setup: Setup = {}) {
   await stage.start();
   const storage = new FakeStorage();
   const upload = new StagedUpload(stage, storage);
-  const startUploader = (options = {}) => {
+  const startUploader = (options = {}, readElsewhere?: ReadElsewhere) => {
     const work = { uploadsMax: 2, delayMs: 0, hours: undefined, ...options };
     const uploader = new StageUploader({
       ...shared,
@@ -87,7 +87,7 @@ async function setUp(setup: Setup = {}) {
       storage,
       ...work,
     });
-    uploader.start();
+    uploader.start(readElsewhere);
     return uploader;
   };
   const pathOf = (key: BlockKey) => new StagePaths(directories[0] as string, VOLUME).file(key);
@@ -171,7 +171,114 @@ describe('staged blocks', () => {
     expect(metrics.value('staging_damaged_blocks')).toBe(1);
     expect(metrics.value('staging_lost_blocks')).toBe(1);
     await expect(readdir(join(pathOf(damaged), '..'))).resolves.toEqual([blockIdOf(damaged)]);
+    expect([stage.aside, stage.has(blockIdOf(damaged))]).toEqual([2, false]);
+    // With its file the damage goes, too.
+    for (const key of keys) await upload.remove(key, signal);
+    await expect(readdir(join(pathOf(damaged), '..'))).resolves.toEqual([]);
+    expect(stage.aside).toBe(0);
     await uploader.stop();
+  });
+
+  test('what its disk does not give any more is uploaded from a cache that has it', async () => {
+    const fails = new Set<string>();
+    const read: FileCalls['read'] = async (fd, ...rest) => {
+      if (fails.size > 0) throw Object.assign(new Error('broken'), { code: 'EIO' });
+      return await systemFileCalls.read(fd, ...rest);
+    };
+    const { upload, storage, stage, startUploader, metrics, pathOf } = await setUp({
+      files: { read },
+    });
+    const keys = [1, 2, 3].map((slice) => keyOf(slice, 70_000));
+    for (const key of keys) await upload.put(key, bytesOf(key), signal);
+    const [damaged, gone] = keys as [BlockKey, BlockKey];
+    await writeFile(pathOf(damaged), 'short');
+    await rm(pathOf(gone));
+    fails.add('all');
+    const uploader = startUploader({}, async (key, into) => into.set(bytesOf(key)));
+    await waitUntil('the uploads', () => stage.usage().blocks === 0);
+    for (const key of keys) {
+      expect(storage.objects.get(blockIdOf(key))?.equals(bytesOf(key))).toBe(true);
+    }
+    expect([stage.aside, metrics.value('staging_rescued_blocks')]).toEqual([0, 3]);
+    await expect(readdir(join(pathOf(damaged), '..'))).resolves.toEqual([]);
+    await uploader.stop();
+  });
+
+  test('blocks whose disk is away are not lost: they are uploaded when it is back', async () => {
+    const { upload, storage, stage, startUploader, metrics, directories } = await setUp();
+    const key = keyOf(1, 100);
+    await upload.put(key, bytesOf(key), signal);
+    const [here, away] = ['uuid', 'away'].map((name) => join(directories[0] as string, name));
+    await rename(here as string, away as string);
+    const uploader = startUploader();
+    await waitUntil('a retry', () => metrics.value('staging_upload_retries') > 0);
+    await rename(away as string, here as string);
+    await waitUntil('the upload', () => stage.usage().blocks === 0);
+    expect(storage.objects.get('1_0_100')?.equals(bytesOf(key))).toBe(true);
+    expect([stage.aside, metrics.value('staging_lost_blocks')]).toEqual([0, 0]);
+    await uploader.stop();
+  });
+
+  test('the footer of a stock client, which names a storage tier, is no damage', async () => {
+    const { upload, stage, pathOf, read } = await setUp();
+    const key = keyOf(1, 70_000);
+    await upload.put(key, bytesOf(key), signal);
+    const withSums = await readFile(pathOf(key));
+    const footer = (bytes: number) => {
+      const head = Buffer.from([0x46, 0x53, 0, bytes]);
+      return Buffer.concat([head, Buffer.alloc(bytes, 7)]);
+    };
+    const wrongHead = Buffer.concat([Buffer.from('FX'), footer(16).subarray(2)]);
+    const right = [
+      Buffer.concat([withSums, footer(16)]),
+      Buffer.concat([bytesOf(key), footer(13)]),
+      bytesOf(key),
+    ];
+    const wrong = [
+      Buffer.concat([withSums, wrongHead]),
+      Buffer.concat([withSums, footer(16).subarray(4)]),
+      Buffer.concat([Buffer.alloc(70_000), withSums.subarray(70_000), footer(16)]),
+      withSums.subarray(0, -1),
+      withSums.subarray(0, -4),
+      withSums.subarray(0, 69_999),
+    ];
+    for (const content of right) {
+      await writeFile(pathOf(key), content);
+      expect((await read(key))?.equals(bytesOf(key))).toBe(true);
+    }
+    for (const content of wrong) {
+      await writeFile(pathOf(key), content);
+      await expect(read(key)).rejects.toMatchObject({ code: 'damaged' });
+    }
+    expect(stage.usage().blocks).toBe(1);
+  });
+
+  test('a block that is staged twice is uploaded, and stays where it was uploaded to', async () => {
+    const { upload, storage, stage, startUploader } = await setUp();
+    const gate = Promise.withResolvers<void>();
+    storage.gate = gate.promise;
+    const key = keyOf(1, 100);
+    const uploader = startUploader();
+    for (let time = 0; time < 2; time += 1) {
+      await upload.put(key, bytesOf(key), signal);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    gate.resolve();
+    await waitUntil('the upload', () => stage.usage().blocks === 0);
+    await uploader.stop();
+    expect([storage.objects.size, storage.removed]).toEqual([1, []]);
+  });
+
+  test('an unfinished file that cannot be removed keeps nobody from the whole blocks', async () => {
+    const { upload, directories, pathOf } = await setUp();
+    const key = keyOf(1, 100);
+    await upload.put(key, bytesOf(key), signal);
+    const stray = `${pathOf(keyOf(2, 100))}.tmp`;
+    await writeFile(stray, 'some');
+    await utimes(stray, 1, 1);
+    const unlink = () => Promise.reject(Object.assign(new Error('no'), { code: 'EPERM' }));
+    const next = await setUp({ directories, files: { unlink } });
+    expect(next.stage.usage().blocks).toBe(1);
   });
 
   test('a disk that fails, is full or hangs costs no write: the block is uploaded directly', async () => {
@@ -246,6 +353,9 @@ describe('the time of uploads', () => {
     expect(storage.objects.size).toBe(0);
     uploader.hurry();
     await waitUntil('the upload', () => stage.usage().blocks === 0);
+    // Who hurries ends the mount: what comes now must not be left behind.
+    await upload.put(keyOf(2, 100), bytesOf(keyOf(2, 100)), signal);
+    expect([stage.usage().blocks, storage.objects.size]).toEqual([0, 2]);
     await uploader.stop();
   });
 

@@ -1,7 +1,7 @@
 import { relative } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { hasTrailer, StagePaths } from '../../../src/store/stage/stage-layout.ts';
+import { isFooterHead, stageEndOf, StagePaths } from '../../../src/store/stage/stage-layout.ts';
 
 const keys = fc.record({
   sliceId: fc.bigInt({ min: 1n, max: 2n ** 63n - 1n }),
@@ -25,13 +25,25 @@ test('a staged file says which block it is, as juicefs names it', () => {
   );
 });
 
-test('a file is a whole block with or without a checksum for each 32 KiB, and nothing else', () => {
+test('a file is a whole block with or without checksums, with or without a footer, and nothing else', () => {
   fc.assert(
-    fc.property(keys, fc.integer({ min: -9, max: 3000 }), (key, more) => {
-      const trailer = 4 * Math.ceil(key.sizeBytes / 32_768);
-      const expected = more === 0 ? false : more === trailer ? true : undefined;
-      expect(hasTrailer(key, key.sizeBytes + more)).toBe(expected);
-      expect(hasTrailer(key, key.sizeBytes + trailer)).toBe(true);
+    fc.property(keys, fc.integer({ min: -9, max: 4000 }), (key, more) => {
+      const sums = 4 * Math.ceil(key.sizeBytes / 32_768);
+      const end = stageEndOf(key, key.sizeBytes + more);
+      const footer = more % 4 === 0 ? more - sums : more;
+      const isFooter = footer > 4 && footer <= 1024;
+      if (more === 0) expect(end).toEqual({ hasChecksums: false, footerBytes: 0 });
+      else if (more === sums) expect(end).toEqual({ hasChecksums: true, footerBytes: 0 });
+      else if (!isFooter) expect(end).toBeUndefined();
+      else expect(end).toEqual({ hasChecksums: more % 4 === 0, footerBytes: footer });
     }),
   );
+});
+
+test('a footer begins with its magic and says how long it is', () => {
+  expect(isFooterHead(Uint8Array.of(0x46, 0x53, 0, 16), 20)).toBe(true);
+  expect(isFooterHead(Uint8Array.of(0x46, 0x53, 1, 2), 262)).toBe(true);
+  expect(isFooterHead(Uint8Array.of(0x46, 0x53, 0, 16), 19)).toBe(false);
+  expect(isFooterHead(Uint8Array.of(0x53, 0x46, 0, 16), 20)).toBe(false);
+  expect(isFooterHead(Uint8Array.of(0x46, 0x53, 0), 4)).toBe(false);
 });
