@@ -386,6 +386,8 @@ describe('a block that the origin does not have', () => {
     await expect.poll(() => peer.calls.length).toBe(1);
     peer.release(1000, new PeerError('failed', 'it has lost it'));
     await expect.poll(() => origin.calls.length).toBe(1);
+    // It answers the next one.
+    peer.release(0);
     origin.release(0, missing());
     await expect.poll(() => peer.calls.length).toBe(2);
     expect(peer.calls[1]?.range).toEqual({ offset: 1000, length: KEY.sizeBytes - 1000 });

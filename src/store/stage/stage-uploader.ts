@@ -40,11 +40,7 @@ export interface StageUploaderParts {
 }
 
 /** Reads a whole block from wherever a cache has it. Rejects when none has. */
-export type ReadElsewhere = (
-  key: BlockKey,
-  into: Uint8Array,
-  signal: AbortSignal,
-) => Promise<void>;
+export type ReadElsewhere = (key: BlockKey, into: Uint8Array, signal: AbortSignal) => Promise<void>;
 
 /** Uploads staged blocks in the background, those first that wait longest, until each has arrived. */
 export class StageUploader {
@@ -267,7 +263,7 @@ export class StageUploader {
    * @returns whether a cache had the block, so that it is uploaded now
    * @throws what the object store throws; when stopped
    */
-  async #rescue(block: StagedBlock, fields: object): Promise<boolean> {
+  async #rescue(block: StagedBlock, fields: Readonly<Record<string, unknown>>): Promise<boolean> {
     const { stage, clock, logger } = this.#parts;
     const { key } = block;
     const plain = Buffer.allocUnsafeSlow(key.sizeBytes);
