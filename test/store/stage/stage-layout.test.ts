@@ -32,10 +32,11 @@ test('a file is a whole block with or without checksums, with or without a foote
       const end = stageEndOf(key, key.sizeBytes + more);
       const footer = more % 4 === 0 ? more - sums : more;
       const isFooter = footer > 4 && footer <= 1024;
-      if (more === 0) expect(end).toEqual({ hasChecksums: false, footerBytes: 0 });
-      else if (more === sums) expect(end).toEqual({ hasChecksums: true, footerBytes: 0 });
-      else if (!isFooter) expect(end).toBeUndefined();
-      else expect(end).toEqual({ hasChecksums: more % 4 === 0, footerBytes: footer });
+      const isBare = more === 0 || more === sums;
+      const withFooter = isFooter
+        ? { hasChecksums: more % 4 === 0, footerBytes: footer }
+        : undefined;
+      expect(end).toEqual(isBare ? { hasChecksums: more === sums, footerBytes: 0 } : withFooter);
     }),
   );
 });
