@@ -83,16 +83,22 @@ async function get(
       },
       close: () => leave(source, watchdog),
     });
-    const readInto = body.readInto && timedReadInto(body.readInto, watchdog, options.idleTimeoutMs);
-    return { ...body, chunks, readInto };
+    const timing = { watchdog, source, idleTimeoutMs: options.idleTimeoutMs };
+    return { ...body, chunks, readInto: body.readInto && timedReadInto(body.readInto, timing) };
   } catch (error) {
     watchdog.dispose();
     throw error;
   }
 }
 
-function timedReadInto(readInto: ReadInto, watchdog: Watchdog, idleTimeoutMs: number): ReadInto {
+function timedReadInto(
+  readInto: ReadInto,
+  options: { watchdog: Watchdog; source: AsyncIterator<unknown>; idleTimeoutMs: number },
+): ReadInto {
+  const { watchdog, source, idleTimeoutMs } = options;
   return async (into, onReady) => {
+    // Then it is not begun, and closes nothing.
+    if (watchdog.signal.aborted) await leave(source, watchdog);
     try {
       await watchdog.run(idleTimeoutMs, () =>
         readInto(into, (readyBytes) => {

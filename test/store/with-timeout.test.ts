@@ -172,6 +172,21 @@ describe('with deadlines', () => {
     }
   });
 
+  test('a body that is to be read into memory when it was aborted already is closed', async () => {
+    const controller = new AbortController();
+    let closed = 0;
+    let begun = 0;
+    const inner = scriptedStore(async () => ({
+      ...bodyOf([new Uint8Array(3)], { onClose: () => (closed += 1) }),
+      readInto: () => Promise.resolve(void (begun += 1)),
+    }));
+    const store = withTimeout(inner, manualClock(), TIMEOUTS);
+    const body = await store.get('k', undefined, controller.signal);
+    controller.abort(new Error('enough'));
+    await expect(body.readInto?.(new Uint8Array(3), () => undefined)).rejects.toThrow('enough');
+    expect([begun, closed]).toEqual([0, 1]);
+  });
+
   test('what goes well leaves no timer and no listener', async () => {
     const clock = manualClock();
     let closed = 0;
