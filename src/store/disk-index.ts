@@ -26,7 +26,8 @@ export class DiskIndex {
     this.#metrics = parts.metrics;
     const probe = {
       takeVisited: (entry: DiskEntry) => {
-        const visited = parts.takeVisited(entry) || entry.visited;
+        // What the kernel reads by itself, nobody sees.
+        const visited = parts.takeVisited(entry) || entry.visited || entry.holders > 0;
         entry.visited = false;
         return visited;
       },

@@ -130,21 +130,25 @@ export class SteadyPolicy<E extends PolicyEntry> implements EvictionPolicy<E> {
     for (let step = 0; entry !== undefined && step < SWEEP_MAX; step += 1) {
       if (!this.#trialIsFull() && this.#main.length > 0) return undefined;
       const newer = entry.previous;
-      if (!this.#probe.isPinned(entry)) {
-        if (!this.#admits(entry)) return entry;
+      const isPinned = this.#probe.isPinned(entry);
+      // What is held and used must not lie in the way of all that came after it.
+      if (isPinned ? this.#isUsed(entry) : this.#admits(entry)) {
         this.#trial.remove(entry);
         this.#main.push(entry);
-      }
+      } else if (!isPinned) return entry;
       entry = newer;
     }
     return undefined;
   }
 
+  #isUsed(entry: E): boolean {
+    const isUsed = this.#probe.takeVisited(entry);
+    if (isUsed) entry.seenAt = this.#probe.now();
+    return isUsed;
+  }
+
   #admits(entry: E): boolean {
-    if (this.#probe.takeVisited(entry)) {
-      entry.seenAt = this.#probe.now();
-      return true;
-    }
+    if (this.#isUsed(entry)) return true;
     if (this.#evictedFromTrial < ADMIT_EVERY) return false;
     this.#evictedFromTrial = 0;
     return true;

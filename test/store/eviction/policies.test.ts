@@ -139,6 +139,29 @@ describe('eviction policies', () => {
     expect(kept).toBe(50);
   });
 
+  it('steady lets newcomers go, not what is used, beside many that are pinned for long', () => {
+    const it = makePolicy('steady');
+    // Taken out again, so that there is room for all of them on trial.
+    for (let key = 0; key < 10_000; key += 1) it.insert(key);
+    for (let key = 0; key < 1000; key += 1) it.evict();
+    for (let key = 20_000; key < 20_400; key += 1) {
+      Object.assign(it.insert(key), { pinned: true, visited: true });
+    }
+    const isHeld = (key: number) => it.entries.get(key)?.pinned === true;
+    const before = new Set(it.entries.keys());
+    for (let key = 30_000; key < 34_000; key += 1) {
+      it.insert(key);
+      // As a disk tells of what the kernel reads by itself.
+      for (let held = 20_000; held < 20_400; held += 1) {
+        (it.entries.get(held) as Entry).visited = true;
+      }
+      it.evict();
+    }
+    const kept = [...before].filter((key) => it.entries.has(key)).length;
+    expect(Array.from({ length: 400 }, (_, index) => isHeld(20_000 + index))).not.toContain(false);
+    expect(kept / before.size).toBeGreaterThan(0.8);
+  });
+
   it('steady gets hits from a loop that is twice as large as the cache, and leaves it when it ends', () => {
     const it = makePolicy('steady');
     let hits = 0;
