@@ -62,6 +62,7 @@ export class OpenFiles {
   #isEvicting = false;
   #watcher: OpenFilesWatcher | undefined;
   #decidedFirst: (ino: Ino) => DecidedHere = () => 'nothing';
+  #onIdle: (ino: Ino) => void = () => undefined;
 
   /**
    * @param options - `limit`: files kept, 0 = any number; `onEnd`: called when a version is no
@@ -81,6 +82,11 @@ export class OpenFiles {
   /** @param decided - what of a file is decided here from the moment that it is known */
   onFirst(decided: (ino: Ino) => DecidedHere): void {
     this.#decidedFirst = decided;
+  }
+
+  /** @param onIdle - hears of each file that nobody has open any more */
+  onIdle(onIdle: (ino: Ino) => void): void {
+    this.#onIdle = onIdle;
   }
 
   /** What about a file only the main thread can answer from now on. */
@@ -289,6 +295,7 @@ export class OpenFiles {
     if (file.handles > 0) return;
     this.#busy.delete(file.ino);
     this.#idle.set(file.ino, file);
+    this.#onIdle(file.ino);
     this.#evict();
   }
 

@@ -113,6 +113,8 @@ export class Passthrough {
   constructor(parts: PassthroughParts) {
     this.#parts = parts;
     parts.views.onMade((file) => this.#share(file));
+    // Not every use of a file is a handle: warming up has it open for a while, too.
+    parts.files.onIdle((ino) => this.#endOf(this.#inodes.get(ino)));
     parts.files.onFirst((ino) => (this.#inodes.has(ino) ? 'all' : 'nothing'));
     const help = 'Opens of files that the main thread decided about, by what became of them';
     this.#count = (outcome) => {
@@ -175,7 +177,7 @@ export class Passthrough {
     const inode = this.#inodes.get(file.ino);
     if (inode === undefined) return;
     if (through !== undefined) this.#end(inode, through);
-    if (this.#isOver(inode)) this.#forget(inode);
+    this.#endOf(inode);
     this.#settle();
   }
 
@@ -309,6 +311,10 @@ export class Passthrough {
     root.setAlias(inode.ino, undefined);
   }
 
+  #endOf(inode: Inode | undefined): void {
+    if (inode !== undefined && this.#isOver(inode)) this.#forget(inode);
+  }
+
   /** Whether nothing has to be remembered of an inode: nobody has it open under a number that may change. */
   #isOver({ ino, node, total, ordinaryUntilMs }: Inode): boolean {
     const { root, files, clock } = this.#parts;
@@ -331,7 +337,7 @@ export class Passthrough {
     for (const inode of this.#ordinary) {
       if (nowMs < inode.ordinaryUntilMs) return;
       this.#ordinary.delete(inode);
-      if (this.#isOver(inode)) this.#forget(inode);
+      this.#endOf(inode);
     }
   }
 

@@ -55,6 +55,23 @@ describe('a file that is one cached block', () => {
     expect(world.files.find(INO)?.decidedHere).toBe('opens');
   });
 
+  test('is forgotten, too, when it was a warm-up that had it open last', () => {
+    const world = cachedFile();
+    const old = openName(world, INO, RDONLY, never);
+    const writer = openName(world, INO, RDWR, never);
+    const warming = world.files.reopen(INO);
+    const { version } = warming;
+    for (const handle of [old, writer]) world.release(handle);
+    world.clock.advance(60_000);
+    const other = toIno(8n);
+    world.change(other);
+    world.release(openName(world, other, RDWR, never));
+    expect(world.root.toKernel(INO)).toBe(writer.node);
+    world.files.close(warming, version);
+    expect(world.root.toKernel(INO)).toBe(INO);
+    expect(world.files.find(INO)?.decidedHere).toBe('opens');
+  });
+
   test('is opened under another number when its block was evicted or is bad', () => {
     const world = cachedFile();
     openName(world, INO, RDONLY, never);
