@@ -26,6 +26,8 @@ export interface FileView extends CachedFile {
 export interface ViewMaker {
   /** Why there are no views at all; undefined: there can be. */
   readonly unfit: string | undefined;
+  /** So many there can be. */
+  readonly most: number;
   /** Whether a block lies on the disk, as far as can be said without looking. */
   holds(key: BlockKey): boolean;
   /** Resolves when blocks that are to be written to the disk are there, or will not come. */
@@ -56,6 +58,10 @@ export class LocalViews implements ViewMaker {
   get unfit(): string | undefined {
     const views = this.#disk?.views;
     return views === undefined ? 'there is no cache directory for it' : views.unfit;
+  }
+
+  get most(): number {
+    return this.#disk?.views?.most ?? 0;
   }
 
   holds(key: BlockKey): boolean {

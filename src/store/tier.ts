@@ -101,6 +101,8 @@ export type ViewRefusal = 'missing' | 'unaligned' | 'full' | 'failed' | 'unable'
 export interface ViewTier {
   /** Why there are no views at all; undefined: there can be. Known once the tier is started. */
   readonly unfit: string | undefined;
+  /** So many there can be at once. */
+  readonly most: number;
   /**
    * Each block is checked before it becomes part of the view.
    *

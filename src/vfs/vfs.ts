@@ -367,9 +367,8 @@ export class Vfs implements FuseFileSystem {
   }
 
   #createPins(files: OpenFiles): ViewPins | undefined {
-    const { blockBytes } = this.#parts.setting;
     const isAttached = () => this.#passthrough?.isAttached === true;
-    return this.#views && new ViewPins({ views: this.#views, files, blockBytes, isAttached });
+    return this.#views && new ViewPins({ views: this.#views, files, isAttached });
   }
 
   /** While it is read, every request has to come by this thread. */

@@ -5,6 +5,7 @@ import { silentLogger } from '../../src/runtime/logger.ts';
 import { memoryMetrics } from '../../src/runtime/metrics.ts';
 import { DEFAULT_VFS_OPTIONS, type VfsOptions } from '../../src/vfs/options.ts';
 import { Vfs } from '../../src/vfs/vfs.ts';
+import type { PassthroughSource } from '../../src/vfs/vfs-parts.ts';
 import { FakeCache } from './fake-cache.ts';
 import { FakeLoader } from './fake-loader.ts';
 import { FakeMeta } from './fake-meta.ts';
@@ -53,8 +54,12 @@ export class FakeSink implements ExtentSink {
   }
 }
 
-/** A file system over doubles. */
-export function fakeVfs(options: Partial<VfsOptions> = {}, setting: Partial<VolumeSetting> = {}) {
+/** A file system over doubles. @param passthrough - undefined: the kernel reads nothing by itself */
+export function fakeVfs(
+  options: Partial<VfsOptions> = {},
+  setting: Partial<VolumeSetting> = {},
+  passthrough?: PassthroughSource,
+) {
   const meta = new FakeMeta();
   const loader = new FakeLoader(BLOCK);
   const cache = new FakeCache();
@@ -68,6 +73,7 @@ export function fakeVfs(options: Partial<VfsOptions> = {}, setting: Partial<Volu
     internals: { config: '{}', stats: async () => 'juicefs_uptime 1\n' },
     setting: { ...SETTING, ...setting },
     options: { ...DEFAULT_VFS_OPTIONS, ...options },
+    passthrough,
     clock,
     logger: silentLogger,
     metrics,

@@ -127,6 +127,7 @@ export class World {
     };
     return {
       unfit: undefined,
+      most: 100,
       written: async () => undefined,
       holds: (key) => this.#cached.has(Number(key.sliceId)),
       make: async ({ parts }) => {

@@ -68,6 +68,10 @@ export class DiskViews implements ViewTier {
     return this.#unfit;
   }
 
+  get most(): number {
+    return this.#parts.viewsMax;
+  }
+
   /** Finds out by trying whether the disks can do it. Never rejects. */
   async start(): Promise<void> {
     const { disks } = this.#parts;

@@ -8,12 +8,14 @@ import type { PlanCache } from '../plan-cache.ts';
 
 /** Parts of one file at most: 256 GiB in blocks of 4 MiB. */
 const PARTS_MAX = 65_536;
+/** Chunks of one file at most, 1 TiB: each is asked for, and a sparse file may have millions of empty ones. */
+const CHUNKS_MAX = 16_384;
 
 /**
  * The parts of blocks that a file consists of.
  *
  * @param from - `holds`: whether a block is where it is needed
- * @returns `missing` as soon as a block is not held; `large`: there are too many parts
+ * @returns `missing` as soon as a block is not held; `large`: there are too many parts, or chunks
  * @throws what reading the metadata throws; SliceRecordError; the signal's reason when aborted
  */
 export async function filePartsOf(
@@ -23,6 +25,7 @@ export async function filePartsOf(
 ): Promise<readonly FilePart[] | 'missing' | 'large'> {
   const { plans, blockBytes, holds } = from;
   const { lengthBytes } = version;
+  if (lengthBytes > CHUNKS_MAX * CHUNK_BYTES) return 'large';
   const parts: FilePart[] = [];
   for (let index = 0; index * CHUNK_BYTES < lengthBytes; index += 1) {
     if (signal.aborted) throw abortReason(signal);

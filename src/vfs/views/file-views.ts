@@ -1,6 +1,7 @@
 import type { BlockKey } from '../../block/block-key.ts';
 import type { FileView, ViewMaker, ViewRefusal } from '../../mesh/local-views.ts';
 import type { Clock } from '../../runtime/clock.ts';
+import { abortable } from '../../runtime/abortable.ts';
 import { abortReason, settlesWithin, withDeadline } from '../../runtime/deadline.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import type { Metrics } from '../../runtime/metrics.ts';
@@ -26,13 +27,14 @@ const RETRY_MS: Readonly<Record<ViewMiss, number>> = {
   full: 60_000,
   failed: 60_000,
   changed: 2_000,
+  // Slices that are rewritten as one fit, and the version stays.
+  unaligned: 600_000,
   // Nothing that comes later makes these fit.
-  unaligned: Number.POSITIVE_INFINITY,
   large: Number.POSITIVE_INFINITY,
   unable: Number.POSITIVE_INFINITY,
 };
 
-/** Why a file has no view. `large`: it has too many parts; `changed`: while it was made. */
+/** Why a file has no view. `large`: it has too many parts or chunks; `changed`: while it was made. */
 export type ViewMiss = ViewRefusal | 'large' | 'changed';
 
 /** What {@link FileViews} work with. */
@@ -79,6 +81,11 @@ export class FileViews {
     return this.#parts.maker.unfit;
   }
 
+  /** So many there can be. */
+  get most(): number {
+    return this.#parts.maker.most;
+  }
+
   /** Waits for blocks that are on their way to the disk; not for long, as others follow. Does not reject. */
   async written(): Promise<void> {
     const { maker, clock } = this.#parts;
@@ -121,17 +128,21 @@ export class FileViews {
    *
    * @throws what reading the metadata throws; DeadlineError; the signal's reason when aborted
    */
-  make(file: OpenFile, signal: AbortSignal): Promise<FileView | ViewMiss> {
+  async make(file: OpenFile, signal: AbortSignal): Promise<FileView | ViewMiss> {
+    if (signal.aborted) throw abortReason(signal);
     const { version } = file;
     const known = this.of(version);
-    if (known !== undefined) return Promise.resolve(known);
-    if (!isSteady(version)) return Promise.resolve('changed');
+    if (known !== undefined) {
+      known.used();
+      return known;
+    }
+    if (!isSteady(version)) return 'changed';
     const state = this.#stateOf(version);
     // Who joins lives with the end of the first one's signal: a warm-up then fails for this file.
     state.making ??= this.#make(file, state, signal).finally(() => {
       state.making = undefined;
     });
-    return state.making;
+    return await abortable(state.making, signal);
   }
 
   /** A content is over, or forgotten. */
@@ -167,6 +178,8 @@ export class FileViews {
       outcome.end();
       return 'changed';
     }
+    // One that its disk did not answer for may be good again: nobody would end it any more.
+    state.view?.end();
     state.view = outcome;
     this.#onMade(file);
     return outcome;

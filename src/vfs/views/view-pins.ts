@@ -10,10 +10,10 @@ export class PinError extends CodedError<'no-view'> {}
 const WHY: Readonly<Record<ViewMiss, string>> = {
   missing: 'not all of its blocks stayed on the disk of this node',
   unaligned: 'its slices begin or end beside the pages of the cache disk (compacting may help)',
-  full: 'there are as many views as the limit of open files allows',
+  full: 'there are as many views as the limit of open files (ulimit -n) allows',
   failed: 'the cache disk failed',
   unable: 'the cache disk shares no room between files',
-  large: 'it has more than 65,536 parts',
+  large: 'it has more than 65,536 parts, or is longer than 1 TiB',
   changed: 'it was changed meanwhile',
 };
 
@@ -21,7 +21,6 @@ const WHY: Readonly<Record<ViewMiss, string>> = {
 export interface ViewPinsParts {
   readonly views: FileViews;
   readonly files: OpenFiles;
-  readonly blockBytes: number;
   /** Whether the kernel reads anything by itself. */
   readonly isAttached: () => boolean;
 }
@@ -42,24 +41,39 @@ export class ViewPins {
   }
 
   /**
-   * Does nothing for a file of one block, which needs no view.
+   * Resolves when a file of more than one block has a view.
    *
-   * @returns whether the file has a view now
+   * @param before - files that the same job has made ready before: a further one takes no place of theirs
    * @throws PinError; what reading the metadata throws; the signal's reason when aborted
    */
-  async pin({ ino, attr, ticket }: FoundNode, signal: AbortSignal): Promise<boolean> {
-    const { views, files, blockBytes } = this.#parts;
-    if (Number(attr.length) <= blockBytes) return false;
-    // What was just fetched, or lies in memory, counts as held while it is being written.
-    await views.written();
+  async pin(node: FoundNode, before: number, signal: AbortSignal): Promise<void> {
+    const { views } = this.#parts;
+    if (before >= views.most) throw noView('full');
+    let miss = await this.#make(node, signal);
+    if (miss === 'missing') {
+      // What lay in memory counts as held while it is being written.
+      await views.written();
+      miss = await this.#make(node, signal);
+    }
+    if (miss !== undefined) throw noView(miss);
+  }
+
+  async #make(
+    { ino, attr, ticket }: FoundNode,
+    signal: AbortSignal,
+  ): Promise<ViewMiss | undefined> {
+    const { views, files } = this.#parts;
     const file = files.open(ino, attr, ticket);
     const { version } = file;
     try {
       const made = await views.make(file, signal);
-      if (typeof made === 'string') throw new PinError('no-view', `no view: ${WHY[made]}`);
-      return true;
+      return typeof made === 'string' ? made : undefined;
     } finally {
       files.close(file, version);
     }
   }
+}
+
+function noView(miss: ViewMiss): PinError {
+  return new PinError('no-view', `no view: ${WHY[miss]}`);
 }

@@ -19,6 +19,9 @@ const FILES_AT_ONCE = 64;
 const PATHS_AT_ONCE = 64;
 /** Never reached: the walk has few places from which files come. */
 const FILES_QUEUED_MAX = 10_000;
+/** Files that are made ready at once, and those that wait for it before the walk waits with them. */
+const PINS_AT_ONCE = 32;
+const PINS_WAITING_MAX = 256;
 
 /** Remembers metadata that a warm-up has seen, as far as there is room for it. */
 export interface MetadataMemory {
@@ -50,12 +53,12 @@ export interface FilePins {
   /** Why that cannot be done; undefined: it can. */
   readonly unfit: string | undefined;
   /**
-   * The blocks of the file are here.
+   * Makes a file ready that has more than one block, all of which are here.
    *
-   * @returns whether it has a view now
-   * @throws what says why it has none though it needs one; the signal's reason when aborted
+   * @param before - files that the same job has made ready before
+   * @throws what says why it has no view; the signal's reason when aborted
    */
-  pin(node: FoundNode, signal: AbortSignal): Promise<boolean>;
+  pin(node: FoundNode, before: number, signal: AbortSignal): Promise<void>;
 }
 
 interface Target {
@@ -71,6 +74,10 @@ export class CacheJob {
   readonly #places = new Semaphore(FILES_AT_ONCE, FILES_QUEUED_MAX);
   readonly #planning = new Set<Promise<void>>();
   readonly #pinning = new Set<Promise<void>>();
+  /** What waits is bounded by {@link #onNode}, and by the blocks under way. */
+  readonly #pins = new Semaphore(PINS_AT_ONCE, Number.POSITIVE_INFINITY);
+  /** Files that are ready, or are being made so. */
+  #pinned = 0;
 
   constructor(parts: CacheJobParts) {
     this.#parts = parts;
@@ -140,6 +147,8 @@ export class CacheJob {
     }
     if (node.attr.type !== FileType.file) return;
     this.progress.filesFound += 1;
+    // Served in turn: those that wait by now come first.
+    if (this.#pins.waiting > PINS_WAITING_MAX) await this.#pins.run(async () => undefined, signal);
     const leave = await this.#places.acquire(signal);
     const planning = this.#onFile(node)
       .catch((error: unknown) => {
@@ -169,19 +178,29 @@ export class CacheJob {
 
   /** All blocks of a file are dealt with. @param done - takes what went wrong after that */
   #pin(node: FoundNode, done: (error?: unknown) => void): void {
-    const { action, pins, signal } = this.#parts;
-    if (action !== 'pin' || pins === undefined) {
+    const { action, pins, signal, blockBytes } = this.#parts;
+    const isOneBlock = Number(node.attr.length) <= blockBytes;
+    if (action !== 'pin' || pins === undefined || isOneBlock) {
       done();
       return;
     }
-    const pinning = pins
-      .pin(node, signal)
-      .then((isMade) => {
-        if (isMade) this.progress.views += 1;
-        done();
-      }, done)
+    const pinning = this.#pins
+      .run(() => this.#makeReady(node, pins), signal)
+      .then(() => done(), done)
       .finally(() => this.#pinning.delete(pinning));
     this.#pinning.add(pinning);
+  }
+
+  async #makeReady(node: FoundNode, pins: FilePins): Promise<void> {
+    const before = this.#pinned;
+    this.#pinned += 1;
+    try {
+      await pins.pin(node, before, this.#parts.signal);
+      this.progress.views += 1;
+    } catch (error) {
+      this.#pinned -= 1;
+      throw error;
+    }
   }
 
   async #onChunk(node: FoundNode, index: number, file: OpenFile): Promise<void> {
