@@ -18,6 +18,11 @@ export function unitCount(sizeBytes: number): number {
   return Math.ceil(sizeBytes / CHECKSUM_UNIT_BYTES);
 }
 
+/** Where the unit begins in which a byte lies. */
+export function unitStart(offset: number): number {
+  return offset - (offset % CHECKSUM_UNIT_BYTES);
+}
+
 /** One CRC-32C for each started unit of 32 KiB. */
 export function unitChecksums(bytes: Uint8Array): Uint32Array {
   const sums = new Uint32Array(unitCount(bytes.byteLength));

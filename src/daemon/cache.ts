@@ -1,4 +1,5 @@
 import { BlockIndex } from '../store/block-index.ts';
+import { DISK_IO_TIMEOUT_MS } from '../store/disk-io.ts';
 import { DirectoryDiskTier } from '../store/disk-tier.ts';
 import type { TiersPlace } from '../mesh/threads/serve-messages.ts';
 import { LeaseTable } from '../runtime/lease-table.ts';
@@ -29,8 +30,6 @@ export interface LocalCache {
 
 /** For each cache file that is kept open: leases may outlive their place while somebody reads. */
 const SLOTS_PER_FILE = 2;
-/** A disk that does not answer one call for this long counts as failing. JuiceFS has the same. */
-const DISK_IO_TIMEOUT_MS = 30_000;
 
 /**
  * Makes the tiers; the disk tier is not started.

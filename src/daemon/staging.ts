@@ -1,7 +1,7 @@
 import type { BlockLoader } from '../mesh/loader.ts';
 import { systemFileCalls } from '../store/file-calls.ts';
 import type { BlockStorage } from '../store/block-upload.ts';
-import { DiskIo } from '../store/disk-io.ts';
+import { DISK_IO_TIMEOUT_MS, DiskIo } from '../store/disk-io.ts';
 import { BlockStage } from '../store/stage/block-stage.ts';
 import { StageDisk } from '../store/stage/stage-disk.ts';
 import { StageUploader } from '../store/stage/stage-uploader.ts';
@@ -10,9 +10,6 @@ import type { DaemonContext } from './daemon-context.ts';
 import type { MountConfig } from './mount-config.ts';
 import type { ShutdownStack } from './shutdown-stack.ts';
 import type { OpenVolume } from './volume.ts';
-
-/** A disk that does not answer one call for this long has failed; as for the cache. */
-const DISK_IO_TIMEOUT_MS = 30_000;
 
 /** The daemon's answer to `cachemesh umount --flush`. */
 export interface StagedLine {

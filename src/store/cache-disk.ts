@@ -3,7 +3,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Logger } from '../runtime/logger.ts';
 import type { Random } from '../runtime/random.ts';
 import { isOwnShortage, systemCode } from './cache-error.ts';
-import { CachePaths, FAN_OUT, folderOf } from './cache-layout.ts';
+import { CachePaths, FAN_OUT, folderOf, folderModeOf } from './cache-layout.ts';
 import { hashText } from './block-hash.ts';
 import type { DiskIo } from './disk-io.ts';
 import type { FileSystemUsage } from './file-calls.ts';
@@ -66,7 +66,7 @@ export class CacheDisk {
   async prepare(): Promise<void> {
     const { io } = this;
     for (const path of [this.paths.base, this.paths.temp, this.paths.blocks]) {
-      await io.makeFolder(path, { recursive: true, mode: this.#folderMode });
+      await io.makeFolder(path, { recursive: true, mode: folderModeOf(this.#options.fileMode) });
     }
     this.#seed = hashText(await this.#readId());
     const { freeSpaceRatio } = this.#options;
@@ -87,7 +87,7 @@ export class CacheDisk {
 
   /** Makes a folder for blocks. The directory itself is never made again: its disk may be unmounted. */
   async makeFolder(folder: number): Promise<void> {
-    const options = { recursive: false, mode: this.#folderMode };
+    const options = { recursive: false, mode: folderModeOf(this.#options.fileMode) };
     await this.io.makeFolder(this.paths.folder(folder), options).catch((error: unknown) => {
       if (systemCode(error) !== 'EEXIST') throw error;
     });
@@ -144,11 +144,6 @@ export class CacheDisk {
     this.isDown = true;
     this.#options.log.error({ directory: this.directory, why }, 'cache disk is out of use');
     this.#onDown();
-  }
-
-  get #folderMode(): number {
-    const { fileMode } = this.#options;
-    return fileMode | ((fileMode & 0o444) >> 2);
   }
 
   async #readId(): Promise<string> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type BlockKey, parseBlockId } from '../block/block-key.ts';
 import type { ByteRange } from '../block/byte-range.ts';
-import { firstBadUnit, unitCount } from '../block/checksum.ts';
+import { firstBadUnit, unitCount, unitStart } from '../block/checksum.ts';
 import { CHECKSUM_UNIT_BYTES } from '../block/geometry.ts';
 import type { LeaseRef } from '../runtime/lease-table.ts';
 import { CacheError } from './cache-error.ts';
@@ -162,8 +162,4 @@ export class CacheFile extends PolicyEntry {
 /** Whether a block is read and checked in one step; there is room to see that its file goes on. */
 export function isOnePiece({ blockBytes }: DiskEntry): boolean {
   return blockBytes < PIECE_BYTES;
-}
-
-function unitStart(offset: number): number {
-  return offset - (offset % CHECKSUM_UNIT_BYTES);
 }

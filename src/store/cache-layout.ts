@@ -29,6 +29,11 @@ const SUMS_SUFFIX = 'crc';
 /** How many folders the blocks of a directory are spread over. */
 export const FAN_OUT = 256;
 
+/** The mode of folders for files of a mode: who may read files may enter their folders. */
+export function folderModeOf(fileMode: number): number {
+  return fileMode | ((fileMode & 0o444) >> 2);
+}
+
 /** What a file's name says. */
 export interface CacheName {
   readonly id: BlockId;

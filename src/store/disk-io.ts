@@ -3,6 +3,8 @@ import { waitWithin } from '../runtime/deadline.ts';
 import { DiskPace } from './disk-pace.ts';
 import type { FileCalls, FileSystemUsage } from './file-calls.ts';
 
+/** A disk that does not answer one call for this long counts as failing. JuiceFS has the same. */
+export const DISK_IO_TIMEOUT_MS = 30_000;
 /** Most bytes that are read, checked or written in one step. */
 export const PIECE_BYTES = 256 * 1024;
 /** Pieces of memory that are kept for the next read. */

@@ -66,7 +66,7 @@ export class ExtentPublisher {
     options: { notify: boolean; again?: boolean },
   ): boolean {
     const sink = this.#sink;
-    if (sink === undefined || this.#paused || !version.current || version.dirty) return false;
+    if (sink === undefined || this.#paused || !version.isSteady) return false;
     const known = version.published.get(unit);
     // An open of a file that was opened before comes by here each time.
     const isKnown = known !== undefined && options.again !== true;

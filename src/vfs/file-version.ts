@@ -42,6 +42,11 @@ export class FileVersion {
     this.lengthBytes = lengthOf(attr);
   }
 
+  /** Whether this is what the file contains, as far as we know, and all of it is committed. */
+  get isSteady(): boolean {
+    return this.current && !this.dirty;
+  }
+
   /** Whether `attr` describes this version. */
   matches(attr: Attr): boolean {
     return (

@@ -257,7 +257,7 @@ export class Passthrough {
 
   /** The view that the file has, or the block that it is. */
   #contentOf(version: FileVersion): Content | undefined {
-    if (!version.current || version.dirty) return undefined;
+    if (!version.isSteady) return undefined;
     if (version.lengthBytes <= this.#parts.blockBytes) return this.#blockOf(version);
     const { views } = this.#parts;
     const view = views.of(version);

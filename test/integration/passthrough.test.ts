@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { flipBit } from '../servers/damage.ts';
 import { runCli, runToEnd } from '../servers/cli.ts';
 import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
 import { filesBelow } from '../servers/damage.ts';
@@ -241,7 +242,7 @@ describe('files that the kernel reads by itself', () => {
     await reader.stop();
     for (const [index, path] of (await blocks()).entries()) {
       if (index % 3 === 0) await truncate(path, 100);
-      else if (index % 3 === 1) await flip(path);
+      else if (index % 3 === 1) await flipBit(path);
     }
     reader = await startReader(join(reader.cacheDir, '..'));
     for (let round = 0; round < 3; round += 1) {
@@ -347,11 +348,3 @@ m = mmap.mmap(f, 0); m[100:106] = b'mapped'; m.flush(); os.fsync(f); os.close(f)
     await detach(reader.mountpoint);
   });
 });
-
-async function flip(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 1000);
-  buffer[0] = (buffer[0] as number) ^ 1;
-  await file.write(buffer, 0, 1, 1000);
-  await file.close();
-}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { flipBit } from '../servers/damage.ts';
 import { runToEnd } from '../servers/cli.ts';
 import { runHere } from '../servers/cli-here.ts';
 import { startDaemon, type TestDaemon } from '../servers/daemons.ts';
@@ -275,7 +276,7 @@ m = mmap.mmap(f, 0); m[100:106] = b'mapped'; m.flush(); os.fsync(f); os.close(f)
     await reader.stop();
     expect((await filesBelow(cached())).filter((path) => path.includes('view-'))).toEqual([]);
     const blocks = (await filesBelow(cached())).filter((path) => path.includes('/blocks/'));
-    for (const [index, path] of blocks.entries()) if (index % 3 === 0) await flip(path);
+    for (const [index, path] of blocks.entries()) if (index % 3 === 0) await flipBit(path);
     reader = await startReader(cached());
     const names = Object.keys(FILES);
     expect((await pin(...names)).stdout).toContain('not all of its blocks stayed');
@@ -306,11 +307,3 @@ m = mmap.mmap(f, 0); m[100:106] = b'mapped'; m.flush(); os.fsync(f); os.close(f)
     }
   });
 });
-
-async function flip(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 1000);
-  buffer[0] = (buffer[0] as number) ^ 1;
-  await file.write(buffer, 0, 1, 1000);
-  await file.close();
-}

@@ -54,6 +54,15 @@ async function damage(
   else await swap(path, another());
 }
 
+/** Flips one bit of a file's byte 1,000, in place: what a failing disk does. */
+export async function flipBit(path: string): Promise<void> {
+  const file = await open(path, 'r+');
+  const { buffer } = await file.read(Buffer.alloc(1), 0, 1, 1000);
+  buffer[0] = (buffer[0] as number) ^ 1;
+  await file.write(buffer, 0, 1, 1000);
+  await file.close();
+}
+
 /** In place: the file keeps its name, inode and length. */
 async function overwrite(path: string, bytes: Uint8Array): Promise<void> {
   const file = await open(path, 'r+');

@@ -7,12 +7,14 @@ import {
   firstBadUnit,
   trailerBytes,
   unitChecksums,
+  unitStart,
 } from '../../block/checksum.ts';
 import { CHECKSUM_UNIT_BYTES } from '../../block/geometry.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Logger } from '../../runtime/logger.ts';
 import { RecentMap } from '../../runtime/recent-map.ts';
 import { CacheError, systemCode } from '../cache-error.ts';
+import { folderModeOf } from '../cache-layout.ts';
 import { type DiskIo, PIECE_BYTES } from '../disk-io.ts';
 import { FolderSync } from './folder-sync.ts';
 import { FOOTER_HEAD_BYTES, isFooterHead, stageEndOf, StagePaths } from './stage-layout.ts';
@@ -81,7 +83,7 @@ export class StageDisk {
   /** Makes the folder, whose disk must be there. @throws the system's error */
   async prepare(): Promise<void> {
     const { base } = this.paths;
-    await this.io.makeFolder(base, { recursive: true, mode: this.#folderMode });
+    await this.io.makeFolder(base, { recursive: true, mode: folderModeOf(this.#options.fileMode) });
     // The folders above may be new, too; one that is not ours to open was there before.
     for (let folder = base, up = 0; up < FOLDERS_ABOVE; up += 1) {
       folder = dirname(folder);
@@ -238,7 +240,7 @@ export class StageDisk {
       const parent = made;
       made = join(parent, name);
       await this.io
-        .makeFolder(made, { recursive: false, mode: this.#folderMode })
+        .makeFolder(made, { recursive: false, mode: folderModeOf(this.#options.fileMode) })
         .catch((error: unknown) => {
           if (systemCode(error) !== 'EEXIST') throw error;
         });
@@ -262,13 +264,4 @@ export class StageDisk {
     const path = this.paths.file(key);
     return new CacheError('damaged', `staged block ${blockIdOf(key)} (${path}) ${how}`);
   }
-
-  get #folderMode(): number {
-    const { fileMode } = this.#options;
-    return fileMode | ((fileMode & 0o444) >> 2);
-  }
-}
-
-function unitStart(offset: number): number {
-  return offset - (offset % CHECKSUM_UNIT_BYTES);
 }

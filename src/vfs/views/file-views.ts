@@ -107,7 +107,7 @@ export class FileViews {
   opened(file: OpenFile): void {
     const { version } = file;
     const { blockBytes, maker, clock } = this.#parts;
-    if (version.lengthBytes <= blockBytes || !isSteady(version)) return;
+    if (version.lengthBytes <= blockBytes || !version.isSteady) return;
     if (maker.unfit !== undefined) return;
     const state = this.#stateOf(version);
     state.opens += 1;
@@ -136,7 +136,7 @@ export class FileViews {
       known.used();
       return known;
     }
-    if (!isSteady(version)) return 'changed';
+    if (!version.isSteady) return 'changed';
     const state = this.#stateOf(version);
     // Who joins lives with the end of the first one's signal: a warm-up then fails for this file.
     state.making ??= this.#make(file, state, signal).finally(() => {
@@ -188,13 +188,13 @@ export class FileViews {
   /** A view that comes when nobody waits for it any more is ended. */
   async #assemble(version: FileVersion, signal: AbortSignal): Promise<FileView | ViewMiss> {
     const { maker, plans, blockBytes } = this.#parts;
-    if (!isSteady(version)) return 'changed';
+    if (!version.isSteady) return 'changed';
     const holds = (key: BlockKey) => maker.holds(key);
     const parts = await filePartsOf(version, { plans, blockBytes, holds }, signal);
     if (typeof parts === 'string') return parts;
     const made = await maker.make({ lengthBytes: version.lengthBytes, parts }, signal);
     if (typeof made === 'string') return made;
-    const isWanted = isSteady(version) && !signal.aborted && !this.#stopping.signal.aborted;
+    const isWanted = version.isSteady && !signal.aborted && !this.#stopping.signal.aborted;
     if (isWanted) return made;
     made.end();
     if (signal.aborted) throw abortReason(signal);
@@ -212,9 +212,4 @@ export class FileViews {
 
 function isDue({ opens, making, retryAtMs }: State, nowMs: number): boolean {
   return opens >= OPENS_LEAST && making === undefined && nowMs >= retryAtMs;
-}
-
-/** Whether a version is what the file contains, as far as we know, and all of it is committed. */
-function isSteady(version: FileVersion): boolean {
-  return version.current && !version.dirty;
 }
