@@ -165,28 +165,7 @@ export class BlockRoute {
       onSilent: (lost: FillAttempt) => this.#onSilent(lost),
       onHedge: metrics.hedge.bind(metrics),
     };
-    let readyBytes = 0;
-    const onProgress = (bytes: number) => {
-      readyBytes = bytes;
-      target.onProgress(bytes);
-    };
-    try {
-      await new FillRace(rules, { ...target, onProgress }, plan.steps).run();
-    } catch (error) {
-      const stray = await this.#stray(error, target);
-      if (stray === undefined) throw error;
-      const step = peerStep(stray, 'held', 'former');
-      const rest = restOf(target, readyBytes);
-      await new FillRace(rules, rest, [step]).run().catch((again: unknown) => {
-        throw target.signal.aborted ? again : error;
-      });
-    }
-  }
-
-  /** Who has a block of which the origin knows nothing. */
-  async #stray(error: unknown, { key, signal }: RaceTarget): Promise<NodeId | undefined> {
-    const isMissing = error instanceof BlockReadError && error.code === 'missing';
-    return isMissing ? await this.#parts.strays?.find(key, signal) : undefined;
+    await new FillRace(rules, target, plan.steps).run();
   }
 
   /**
@@ -203,14 +182,19 @@ export class BlockRoute {
     return this.#peers.gather(step, blocks, options);
   }
 
-  #try(request: AttemptRequest, plan: RoutePlan): Promise<AttemptResult> {
-    const { step } = request;
+  async #try(request: AttemptRequest, plan: RoutePlan): Promise<AttemptResult> {
+    const { step, key, signal } = request;
     if (step.kind === 'peer' && this.#peers !== undefined) {
-      return this.#peers.try({ ...request, step });
+      return await this.#peers.try({ ...request, step });
     }
-    if (step.kind === 'stage' && this.#stage !== undefined) return this.#stage.try(request);
+    if (step.kind === 'stage' && this.#stage !== undefined) return await this.#stage.try(request);
     if (plan.isAstray) this.#parts.metrics.astray(request.range.length);
-    return this.#origin.try(request);
+    const result = await this.#origin.try(request);
+    if (result.ok || !isMissing(result.error)) return result;
+    const stray = await this.#parts.strays?.find(key, signal);
+    return stray === undefined
+      ? result
+      : { ...result, instead: [peerStep(stray, 'held', 'former')] };
   }
 
   #onSilent({ step, signMs }: FillAttempt): void {
@@ -223,13 +207,7 @@ export class BlockRoute {
   }
 }
 
-/** What is left to fill. @param readyBytes - leading bytes that were reported */
-function restOf(target: RaceTarget, readyBytes: number): RaceTarget {
-  const { range, into } = target;
-  return {
-    ...target,
-    range: { offset: range.offset + readyBytes, length: range.length - readyBytes },
-    into: into.subarray(readyBytes),
-    onProgress: (bytes) => target.onProgress(readyBytes + bytes),
-  };
+/** Whether the origin knows nothing of a block. */
+function isMissing(error: Error | undefined): boolean {
+  return error instanceof BlockReadError && error.code === 'missing';
 }
