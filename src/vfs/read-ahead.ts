@@ -7,6 +7,7 @@ import type { Logger } from '../runtime/logger.ts';
 import type { Counter, Gauge, Metrics } from '../runtime/metrics.ts';
 import type { ExtentPublisher } from './extent-publisher.ts';
 import type { FileVersion } from './file-version.ts';
+import type { VfsOptions } from './options.ts';
 import type { OpenHandle } from './open-handle.ts';
 import type { PlanCache } from './plan-cache.ts';
 import type { ReadSession } from './read-sessions.ts';
@@ -28,6 +29,10 @@ export interface ReadAheadParts {
   readonly bufferGauge: Gauge;
 }
 
+/** Share of the buffer that reading ahead may use, as JuiceFS has it. */
+const BUFFER_SHARE = 0.8;
+/** Blocks that one stream reads ahead, as JuiceFS has it. */
+const STREAM_BLOCKS = 8;
 /** Of a unit that was written in tiny pieces no more are asked for ahead. */
 const BLOCKS_PER_UNIT_MAX = 64;
 
@@ -41,6 +46,15 @@ interface Ahead {
   readonly units: Map<number, number>;
   /** A slice list is being fetched to go on. */
   waiting: boolean;
+}
+
+/** How far streams may read ahead by a mount's options. */
+export function readAheadLimits(
+  { bufferBytes, maxReadaheadBytes }: Pick<VfsOptions, 'bufferBytes' | 'maxReadaheadBytes'>,
+  blockBytes: number,
+): Pick<ReadAheadParts, 'maxBytes' | 'budgetBytes'> {
+  const maxBytes = maxReadaheadBytes ?? STREAM_BLOCKS * blockBytes;
+  return { maxBytes, budgetBytes: bufferBytes * BUFFER_SHARE };
 }
 
 /** Brings blocks into the cache before a sequential reader asks for them. */

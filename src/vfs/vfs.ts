@@ -29,11 +29,11 @@ import { detail } from './internal/access-detail.ts';
 import { AccessLog } from './internal/access-log.ts';
 import { InternalFiles } from './internal/internal-files.ts';
 import { LoggedCalls } from './internal/logged-calls.ts';
+import { KernelReads } from './kernel-reads.ts';
 import { Nodes } from './nodes.ts';
 import { OpenFiles } from './open-files.ts';
-import { Passthrough } from './passthrough.ts';
 import { PlanCache } from './plan-cache.ts';
-import { ReadAhead } from './read-ahead.ts';
+import { ReadAhead, readAheadLimits } from './read-ahead.ts';
 import { Reader } from './reader.ts';
 import { RootMap } from './root-map.ts';
 import type { SeekRequest } from './seek.ts';
@@ -42,8 +42,6 @@ import { Statfs } from './statfs.ts';
 import { ToldAttrs } from './told-attrs.ts';
 import type { VfsParts } from './vfs-parts.ts';
 import { isVirtual, VirtualIno, VirtualNodes } from './virtual-nodes.ts';
-import { FileViews } from './views/file-views.ts';
-import { ViewPins } from './views/view-pins.ts';
 import { CacheJobs } from './warm/cache-jobs.ts';
 import { VfsMetadataMemory } from './warm/metadata-memory.ts';
 import type { VfsMutations } from './write/vfs-mutations.ts';
@@ -52,12 +50,8 @@ import { Xattrs } from './xattrs.ts';
 
 /** Inodes whose attribute we remember to have told the kernel. */
 const TOLD_MAX = 100_000;
-/** Share of the buffer that reading ahead may use, as JuiceFS has it. */
-const READ_AHEAD_SHARE = 0.8;
 /** Of the room for plans, what warming up may fill. */
 const WARM_PLAN_SHARE = 0.5;
-/** Blocks that one stream reads ahead, as JuiceFS has it. */
-const READ_AHEAD_BLOCKS = 8;
 
 /** A volume as a file system. */
 export class Vfs implements FuseFileSystem {
@@ -69,8 +63,7 @@ export class Vfs implements FuseFileSystem {
   readonly #told: ToldAttrs;
   readonly #coherence: Coherence;
   readonly #files: Files;
-  readonly #passthrough: Passthrough | undefined;
-  readonly #views: FileViews | undefined;
+  readonly #kernelReads: KernelReads | undefined;
   readonly #xattrs: Xattrs;
   readonly #statfs: Statfs;
   readonly #plans: PlanCache;
@@ -99,14 +92,8 @@ export class Vfs implements FuseFileSystem {
     this.#told = told;
     const holding = { root: this.#root, told, files, clock, metrics, machineMs, catchUp };
     this.#coherence = new Coherence(holding);
-    const own = {
-      root: this.#root,
-      virtual: this.#virtual(),
-      files,
-      told,
-      coherence: this.#coherence,
-    };
-    const shared = { meta, options, clock, metrics, ...own };
+    const own = { virtual: this.#virtual(), coherence: this.#coherence };
+    const shared = { meta, options, ...holding, ...own };
     this.#nodes = new Nodes(shared);
     this.#directories = new Directories(shared, this.#nodes);
     this.#xattrs = new Xattrs(parts, this.#root, this.#nodes);
@@ -117,11 +104,7 @@ export class Vfs implements FuseFileSystem {
     });
     const reading = { loader, clock, logger, metrics, blockBytes, bufferGauge };
     const data = { ...reading, plans: this.#plans, publisher: this.#publisher };
-    this.#ahead = new ReadAhead({
-      ...data,
-      maxBytes: options.maxReadaheadBytes ?? READ_AHEAD_BLOCKS * blockBytes,
-      budgetBytes: options.bufferBytes * READ_AHEAD_SHARE,
-    });
+    this.#ahead = new ReadAhead({ ...data, ...readAheadLimits(options, blockBytes) });
     const from = { ahead: this.#ahead, nodes: this.#nodes };
     this.#reader = new Reader({
       ...{ ...data, ...from, retries: options.ioRetries, timeoutMs },
@@ -132,24 +115,20 @@ export class Vfs implements FuseFileSystem {
     this.#fileAhead = new FileAhead(bringing);
     const changed = { openFiles: files, plans: this.#plans };
     this.#writing = parts.writing && new Writing(parts, parts.writing, changed);
-    this.#views =
-      parts.passthrough && new FileViews({ ...data, maker: parts.passthrough.viewMaker });
-    this.#passthrough =
-      this.#views &&
-      parts.passthrough &&
-      new Passthrough({ ...shared, ...data, ...parts.passthrough, views: this.#views, catchUp });
+    this.#kernelReads =
+      parts.passthrough && new KernelReads({ ...shared, ...data, ...parts.passthrough });
     this.#files = new Files({
       ...{ ...shared, ...data, ...from },
       ...{ fileAhead: this.#fileAhead, writing: this.#writing?.forFiles },
-      passthrough: this.#passthrough,
+      passthrough: this.#kernelReads?.passthrough,
     });
     const memory = this.#memory(files);
-    const pins = this.#createPins(files);
+    const pins = this.#kernelReads?.pins;
     this.#jobs = new CacheJobs({ ...parts, root: this.#root, blockBytes, memory, pins });
     const accessLog = this.#createAccessLog();
     this.#calls = new LoggedCalls({ clock, logger, metrics, log: accessLog });
     this.#internals = this.#createInternals(accessLog);
-    const changing = { ...shared, nodes: this.#nodes, files: this.#files, catchUp };
+    const changing = { ...shared, nodes: this.#nodes, files: this.#files };
     this.mutations = this.#writing?.mutations(changing, this.#calls);
   }
 
@@ -160,7 +139,7 @@ export class Vfs implements FuseFileSystem {
 
   /** The kernel reads files by itself from now on, as far as `backing` lets it; undefined: none. */
   attachBacking(backing: BackingFiles | undefined): void {
-    this.#passthrough?.attach(backing);
+    this.#kernelReads?.passthrough.attach(backing);
   }
 
   /**
@@ -218,7 +197,7 @@ export class Vfs implements FuseFileSystem {
     this.#jobs.stop();
     this.#ahead.stop();
     this.#fileAhead.stop();
-    this.#views?.stop();
+    this.#kernelReads?.views.stop();
     this.#publisher.attach(undefined);
   }
 
@@ -366,11 +345,6 @@ export class Vfs implements FuseFileSystem {
     });
   }
 
-  #createPins(files: OpenFiles): ViewPins | undefined {
-    const isAttached = () => this.#passthrough?.isAttached === true;
-    return this.#views && new ViewPins({ views: this.#views, files, isAttached });
-  }
-
   /** While it is read, every request has to come by this thread. */
   #createAccessLog(): AccessLog {
     const onWatched = (watched: boolean) => {
@@ -397,7 +371,7 @@ export class Vfs implements FuseFileSystem {
       onEnd: (version) => {
         this.#publisher.retractAll(version);
         this.#plans.dropAll(version);
-        this.#views?.ended(version);
+        this.#kernelReads?.views.ended(version);
       },
     });
   }
